@@ -1,0 +1,70 @@
+"""Deduplication: which batch of which publisher was here already.
+
+A publisher numbers its batches 1, 2, 3 … and sends a batch again, under the same number, until it
+is acknowledged. So the last accepted number is all that has to be remembered:
+
+    last accepted 3:   1 2 3 | 4 5 …
+               duplicate <---|---> accepted, and remembered
+
+A gap (3, then 5) is accepted: it is a batch that the publisher gave up. Pure: the time of a batch
+is an argument. Publishers are forgotten only in a snapshot, by age: forgetting one that is still
+retrying would let its duplicate in.
+
+Next: `outbox.py`, the other end: how a publisher numbers and retries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass
+class Publisher:
+    """What the log knows of one publisher: its last accepted sequence, and when it came."""
+
+    sequence: int
+    last_seen: datetime
+
+
+class Publishers:
+    """The publishers' table.
+
+    Invariant: a publisher's sequence never goes back, and only `accept` changes it.
+
+    Example:
+        >>> table, noon = Publishers(), datetime(2026, 1, 1, 12)
+        >>> table.accept("p", 1, noon), table.accept("p", 1, noon), table.accept("p", 2, noon)
+        (True, False, True)
+    """
+
+    def __init__(self, rows: Mapping[str, Publisher] | None = None) -> None:
+        self._rows = dict(rows or {})
+
+    def accept(self, publisher_id: str, sequence: int, now: datetime) -> bool:
+        """Return whether the batch is new, and remember it if so.
+
+        A batch without a publisher id cannot be told from another, and is always new.
+        """
+        if not publisher_id:
+            return True
+        row = self._rows.get(publisher_id)
+        if row is not None and sequence <= row.sequence:
+            return False
+        self._rows[publisher_id] = Publisher(sequence, now)
+        return True
+
+    def snapshot(self, now: datetime, ttl: timedelta) -> dict[str, Publisher]:
+        """Return a copy of the rows that were seen within `ttl`. The table itself is unchanged."""
+        return {
+            publisher_id: Publisher(row.sequence, row.last_seen)
+            for publisher_id, row in self._rows.items()
+            if now - row.last_seen <= ttl
+        }
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)

@@ -1,0 +1,288 @@
+"""The feed: one waiter for all subscriptions of a process to one stream.
+
+    watch (history) --> something happened --> read once (query) --> window of the newest items
+                                                                       |       |       |
+                                                                    reader   reader   reader
+    a reader that is behind the window reads for itself ---------------------------------^
+
+Waiting writes nothing to history and needs no worker; reading needs one query for everybody. The
+window is a `Log` again, bounded in bytes, and truncated where the stream's own log is: nothing is
+queued for a slow reader. Runs are followed by their ids, so a feed never strays into a new stream
+under an old workflow id. Next: `subscriber.py`, a reader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import random
+import weakref
+from collections.abc import Awaitable, Callable, Collection, Hashable
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio.client import WorkflowExecutionStatus
+
+from .errors import StreamNotFoundError, StreamUnavailableError
+from .log import Log, Page
+from .transport import (
+    Closed,
+    PollQueryMissingError,
+    Progress,
+    RolledOver,
+    Run,
+    Transport,
+    TruncatedDuringPollError,
+)
+from .wire import MAX_PAGE_BYTES, Answer
+
+R = TypeVar("R")
+
+COALESCE = 0.01  # seconds between two query reads
+_WINDOW_BYTES = 4 * MAX_PAGE_BYTES
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between tries
+_BUSY_PAUSE = 0.01  # the query buffer empties within milliseconds: chance beats patience
+_READ_TIMEOUTS = (2.0, 4.0, 8.0, 16.0, 30.0)  # seconds; a query can hang, a long replay takes time
+
+_feeds: dict[Hashable, Feed] = {}
+
+
+class Feed:
+    """What the subscriptions to one stream share, in one process and event loop.
+
+    Invariants: the window holds consecutive offsets; `status` is set only when the window reaches
+    the end of a closed run, or no window was opened; it runs while a reader is open.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self.window: Log | None = None
+        self.status: WorkflowExecutionStatus | None = None
+        self.failure: Exception | None = None
+        self.trouble: str | None = None
+        self.by_update = False
+        self.progress = 0  # how often something happened: tells whether an answer may be old
+        self.end_offset = 0  # the highest end seen
+        self.stream_id: str | None = None
+        self._transport = transport
+        self._run: Run | None = None
+        self._readers: dict[object, float] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._reads: dict[Hashable, asyncio.Task[Answer]] = {}
+        self._waiting: dict[asyncio.Future[None], tuple[int, Collection[str]]] = {}
+        self._resolved = asyncio.Event()
+        self._last_read = 0.0
+        self._abandoned = False
+
+    @classmethod
+    def shared(cls, key: Hashable, make_transport: Callable[[], Transport]) -> Feed:
+        """Return the feed for `key` in the running event loop; a new one if there is none."""
+        loop = asyncio.get_running_loop()
+        feed = _feeds.get((key, loop))
+        if feed is None or feed.over:
+            feed = _feeds[(key, loop)] = cls(make_transport())
+            feed._task = loop.create_task(feed._run_until_over((key, loop)))
+        return feed
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come: the run has closed, or it failed for good."""
+        return self.status is not None or self.failure is not None or self._abandoned
+
+    def join(self, reader: object, cooldown: float) -> Callable[[], None]:
+        """Keep the feed running for `reader`; return how to leave. A reader that is gone leaves."""
+        token, loop = object(), asyncio.get_running_loop()
+        self._readers[token] = cooldown
+
+        def leave() -> None:
+            self._readers.pop(token, None)
+            if not self._readers and self._task is not None:
+                self._abandoned = True  # a reader that comes now gets a new feed
+                self._task.cancel()
+
+        def gone() -> None:  # a finalizer runs anywhere
+            with contextlib.suppress(RuntimeError):  # the loop is closed: so is the feed
+                loop.call_soon_threadsafe(leave)
+
+        weakref.finalize(reader, gone).atexit = False
+        return leave
+
+    def holds(self, position: int) -> bool:
+        """Whether the window can serve a reader at `position`, now or when more has come."""
+        return self.window is not None and self.window.base_offset <= position
+
+    def open_window(self, end_offset: int) -> None:
+        """Begin to keep what comes from `end_offset` on."""
+        if self.window is None:
+            self.window = Log(end_offset)
+
+    async def wait(self, position: int, topics: Collection[str]) -> None:
+        """Return when the window has something for this reader, or nothing more will come."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[future] = (position, topics)
+        try:
+            self._wake()
+            await future
+        finally:
+            del self._waiting[future]
+
+    async def read(self, topics: Collection[str], from_offset: int) -> Answer:
+        """Return a page from the stream itself; readers that ask the same share one answer.
+
+        Raises:
+            StreamError, RPCError: What trying again does not mend.
+        """
+        key = (frozenset(topics), from_offset, self.progress)
+        task = self._reads.get(key)
+        if task is None:
+            task = asyncio.create_task(self._read(topics, from_offset))
+            self._reads[key] = task
+            task.add_done_callback(lambda done: self._read_is_over(key, done))
+        return await asyncio.shield(task)
+
+    def _read_is_over(self, key: Hashable, task: asyncio.Task[Answer]) -> None:
+        del self._reads[key]
+        if not task.cancelled():
+            task.exception()  # looked at, also when everyone who asked has gone
+
+    async def _read(self, topics: Collection[str], from_offset: int) -> Answer:
+        await self._resolved.wait()
+        answer = await self._persist(lambda tries: self._try_read(topics, from_offset, tries))
+        end = answer.end_offset
+        self.end_offset = max(self.end_offset, answer.page.next_offset if end is None else end)
+        self.stream_id = answer.stream_id or (self._run and self._run.stream_id)
+        return answer
+
+    async def _try_read(self, topics: Collection[str], from_offset: int, tries: int) -> Answer:
+        if self.failure is not None:
+            raise self.failure
+        assert self._run is not None
+        run_id = self._run.run_id
+        if not self.by_update:
+            seconds = _READ_TIMEOUTS[min(tries, len(_READ_TIMEOUTS) - 1)]
+            try:
+                timeout = timedelta(seconds=seconds)
+                return await self._transport.read(run_id, topics, from_offset, timeout)
+            except PollQueryMissingError:
+                self.by_update = True
+        if self.status is not None:  # an update does not reach a closed run
+            return Answer(Page([], from_offset, False), None, None, None)
+        try:
+            return await self._transport.poll(run_id, topics, from_offset)
+        except TruncatedDuringPollError:
+            return await self._transport.poll(run_id, topics, 0)
+        except StreamNotFoundError as error:  # the run has ended; how, the watch is about to say
+            raise StreamUnavailableError(error.workflow_id, error.detail) from error
+
+    async def _run_until_over(self, key: Hashable) -> None:
+        try:
+            self._run = await self._persist(lambda _: self._transport.resolve())
+            self._resolved.set()
+            await self._follow(self._run)
+        except Exception as error:
+            self.failure = error
+        finally:
+            if _feeds.get(key) is self:
+                del _feeds[key]
+            self._resolved.set()
+            self._wake()
+
+    async def _follow(self, run: Run) -> None:
+        """Follow the chain of runs to its end, and read on whenever something happened."""
+        ended: Closed | None = None
+        while ended is None:
+            ended = await self._persist(lambda _: self._watch_one(self._current()))
+        await self._read_on()
+        self.progress += 1
+        self.status = ended.status
+
+    def _current(self) -> Run:
+        assert self._run is not None
+        return self._run
+
+    async def _watch_one(self, run: Run) -> Closed | None:
+        """Watch one run until it ends; None if it has rolled over."""
+        async for happening in self._transport.watch(run):
+            self.trouble = None
+            self.progress += 1
+            match happening:
+                case Progress():
+                    await self._read_on()
+                case RolledOver(run_id):
+                    self._run = Run(run_id, run.stream_id, 0)
+                    return None
+                case Closed():
+                    return happening
+        raise StreamUnavailableError(self._transport.workflow_id, "the history ended early")
+
+    async def _read_on(self) -> None:
+        """Move the window to the end of the log."""
+        more = True
+        while more and self.window is not None and not self.by_update:
+            await self._pace()
+            answer = await self._read((), self.window.end_offset)
+            self._extend_window(answer)
+            more = answer.page.more_ready
+            self._wake()
+
+    async def _pace(self) -> None:
+        loop = asyncio.get_running_loop()
+        interval = max(COALESCE, min(self._readers.values(), default=0.0))
+        await asyncio.sleep(max(0.0, self._last_read + interval - loop.time()))
+        self._last_read = loop.time()
+
+    def _extend_window(self, answer: Answer) -> None:
+        assert self.window is not None
+        page, base = answer.page, answer.base_offset
+        for offset, item in page.items:
+            if offset != self.window.end_offset:  # a gap: what came before it is gone for all
+                self.window = Log(offset)
+            self.window.append(item)
+        if page.next_offset > self.window.end_offset:  # truncated to its end
+            self.window = Log(page.next_offset)
+        if base is None:  # a host that does not say what it truncated: keep just this page
+            base = page.items[0][0] if page.items else self.window.base_offset
+        while len(self.window) > 1 and self.window.size > _WINDOW_BYTES:
+            self.window.truncate(self.window.base_offset + (len(self.window) + 1) // 2)
+        self.window.truncate(min(base, self.window.end_offset))
+
+    def _wake(self) -> None:
+        """Wake the readers that have something to do; the others sleep on."""
+        for future, (position, topics) in self._waiting.items():
+            if not future.done() and (self.over or self._concerns(position, topics)):
+                future.set_result(None)
+
+    def _concerns(self, position: int, topics: Collection[str]) -> bool:
+        if self.window is None:
+            return False
+        base = self.window.base_offset
+        return base > position or bool(self.window.read(position, topics, 1).items)
+
+    async def _persist(self, attempt: Callable[[int], Awaitable[R]]) -> R:
+        """Try until it works: a reader waits for server and worker as long as it takes."""
+        pause, tries = _FIRST_PAUSE, 0
+        while True:
+            try:
+                result = await attempt(tries)
+                self.trouble = None
+                return result
+            except StreamUnavailableError as error:
+                tries += not error.busy
+                if tries:
+                    self.trouble = error.reason
+                longest = _BUSY_PAUSE if error.busy else pause
+                await asyncio.sleep(longest * random.random())
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+@atexit.register
+def _stop_all() -> None:
+    """End the long-polls of loops that were just left lying: one in flight hangs the exit."""
+    for _, loop in list(_feeds):
+        tasks = [f._task for (_, other), f in _feeds.items() if other is loop and f._task]
+        if loop.is_closed() or loop.is_running():
+            continue
+        for task in tasks:
+            task.cancel()
+        with contextlib.suppress(Exception):
+            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))

@@ -1,0 +1,12 @@
+"""The scenarios: one file each, with its events, activities, workflow, and a run for a terminal.
+
+Lists what the background worker serves. `python -m streamlib.scenarios order` runs one. Knows
+nothing of the lab. Next: `order.py`, scenario 1.
+"""
+
+from .order import TASK_QUEUE, OrderWorkflow, charge_card
+
+WORKFLOWS = [OrderWorkflow]
+ACTIVITIES = [charge_card]
+
+__all__ = ["ACTIVITIES", "TASK_QUEUE", "WORKFLOWS"]

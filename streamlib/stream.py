@@ -1,0 +1,266 @@
+"""The workflow's side: a workflow hosts a log, others append by signal and read by poll.
+
+    signal publish --> parse_publish --> Publishers.accept --> Log.append
+    update poll    --> wait until there is something --> Log.read        (writes history)
+    query  poll    --------------------------------------> Log.read      (writes nothing)
+    query  offset  --------------------------------------> Log.end_offset
+
+The handlers take `*args` and parse by hand: nothing that arrives can fail the workflow task.
+Knows nothing of clients. Next: `client.py`, the other half.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any, NoReturn, TypeVar, overload
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from .binding import TopicTypes
+from .carry import check_size, restore, state_of
+from .errors import MalformedInputError, StateTooLargeError, TruncateOutOfRangeError
+from .log import Item
+from .topic import WorkflowTopicHandle
+from .wire import (
+    INVALID_POLL,
+    MAX_PAGE_BYTES,
+    MAX_STATE_BYTES,
+    OFFSET_QUERY,
+    POLL,
+    PUBLISH_SIGNAL,
+    STATE_TOO_LARGE,
+    STREAM_DRAINING,
+    TRUNCATE_OUT_OF_RANGE,
+    TRUNCATED_OFFSET,
+    PollInput,
+    WorkflowStreamState,
+    answer_json,
+    encode_item,
+    parse_poll,
+    parse_publish,
+    wire_size,
+)
+
+T = TypeVar("T")
+
+DEFAULT_PUBLISHER_TTL = timedelta(minutes=15)
+
+
+class WorkflowStream:
+    """A durable, offset-addressed log inside a workflow.
+
+    Invariants: offsets are given once and never reused, also across `continue_as_new`; a batch is
+    in the log wholly or not at all; what a handler refuses changes nothing.
+
+    Class-level signal and update handlers of the workflow run before a publish signal that came
+    with the same first task: make them `async` and `await asyncio.sleep(0)` before they look at
+    the stream.
+
+    Example:
+        @workflow.defn
+        class OrderWorkflow:
+            @workflow.init
+            def __init__(self, input: OrderInput) -> None:
+                self.stream = WorkflowStream(prior_state=input.stream_state)
+                self.status = self.stream.topic("status", type=StatusEvent)
+    """
+
+    def __init__(self, prior_state: WorkflowStreamState | None = None) -> None:
+        """Start with an empty log, or with the one a previous run left, and register the handlers.
+
+        Args:
+            prior_state: What `get_state` returned in the previous run, or None on a first start.
+
+        Raises:
+            RuntimeError: Not called directly from a method named `__init__`, or for a second time.
+            TypeError: `prior_state` is no `WorkflowStreamState`, but a dict, say: the field that
+                carried it was typed `Any`.
+        """
+        caller = sys._getframe(1).f_code.co_name
+        if caller != "__init__":
+            raise RuntimeError(
+                "Construct WorkflowStream directly in the workflow's @workflow.init method "
+                f"`__init__`, not in {caller!r}: its handlers must be there before the first signal."
+            )
+        if workflow.get_signal_handler(PUBLISH_SIGNAL) is not None:
+            raise RuntimeError(
+                "This workflow has a WorkflowStream already. Construct one, and use topics to "
+                "tell items apart."
+            )
+        self._log, self._publishers = restore(prior_state)
+        self._topic_types = TopicTypes()
+        self._detaching = False
+        self._stream_id = workflow.info().first_execution_run_id
+
+        workflow.set_signal_handler(PUBLISH_SIGNAL, self._on_publish)
+        workflow.set_update_handler(POLL, self._on_poll, validator=self._validate_poll)
+        workflow.set_query_handler(POLL, self._on_read)
+        workflow.set_query_handler(OFFSET_QUERY, self._on_offset)
+
+    @overload
+    def topic(self, name: str) -> WorkflowTopicHandle[Any]: ...
+    @overload
+    def topic(self, name: str, *, type: type[T]) -> WorkflowTopicHandle[T]: ...
+
+    def topic(self, name: str, *, type: type[Any] | None = None) -> WorkflowTopicHandle[Any]:
+        """Return a handle that publishes values of `type` to the topic `name`.
+
+        Args:
+            name: Any non-empty string.
+            type: The type of the topic's values; leave it out where they are mixed.
+
+        Raises:
+            InvalidTopicError: The name is empty or no string.
+            RuntimeError: The name is bound to another type on this stream, or `type` is `Payload`.
+        """
+        return WorkflowTopicHandle(self, name, self._topic_types.bind(name, type))
+
+    def publish(self, topic: str, value: Any) -> None:
+        """Append `value` to the log. Topic handles call this; use them for typed values.
+
+        Raises:
+            InvalidTopicError: The topic's name is empty or no string.
+            ItemEncodeError: The payload converter cannot serialize the value.
+            ItemTooLargeError: It is larger than an item may be.
+        """
+        entry = encode_item(topic, value, workflow.payload_converter())
+        self._append(entry.topic, entry.data)
+
+    def truncate(self, up_to_offset: int) -> None:
+        """Drop all items below `up_to_offset`. Below or at the base offset, nothing happens.
+
+        Readers that are behind continue at the new base offset and see how many they missed.
+
+        Args:
+            up_to_offset: The offset that becomes the base; at most the end offset.
+
+        Raises:
+            ApplicationError: Of type `TruncateOutOfRange`, if it is past the end. In an update
+                handler this fails the update, not the workflow. Nothing was truncated.
+        """
+        try:
+            self._log.truncate(up_to_offset)
+        except TruncateOutOfRangeError as error:
+            raise ApplicationError(str(error), type=TRUNCATE_OUT_OF_RANGE) from error
+
+    def get_state(
+        self, *, publisher_ttl: timedelta = DEFAULT_PUBLISHER_TTL
+    ) -> WorkflowStreamState:
+        """Return the stream as a value for the input of the next run. Changes nothing.
+
+        Args:
+            publisher_ttl: Publishers idle for longer are left out. It must exceed the
+                `max_retry_duration` of every client, or a late retry is taken for a new batch.
+
+        Raises:
+            ApplicationError: Of type `StateTooLarge`, if no next run could take it.
+        """
+        state = state_of(self._log, self._publishers, workflow.now(), publisher_ttl)
+        if self._log.size > MAX_STATE_BYTES // 2:
+            self._check_size([state])
+        return state
+
+    def detach_pollers(self) -> None:
+        """Answer the waiting poll updates and reject new ones, until this run ends.
+
+        Publishes still land in the log. Call it before waiting for `all_handlers_finished` and
+        `workflow.continue_as_new`, or call `continue_as_new` here, which does all three.
+        """
+        self._detaching = True
+
+    async def continue_as_new(
+        self,
+        build_args: Callable[[WorkflowStreamState], Sequence[Any]],
+        *,
+        publisher_ttl: timedelta = DEFAULT_PUBLISHER_TTL,
+    ) -> NoReturn:
+        """Hand the stream over to a new run of this workflow. Does not return.
+
+        Detaches the pollers, waits for the handlers to finish, and continues as new.
+
+        Args:
+            build_args: Gets the state, returns the arguments of the new run.
+            publisher_ttl: As for `get_state`.
+
+        Raises:
+            ApplicationError: Of type `StateTooLarge`, if the arguments do not fit. Nothing was
+                lost and polls are open again: catch it, truncate, and call this again.
+            CancelledError: Cancelled while it waited; polls are open again.
+        """
+        self.detach_pollers()
+        try:
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            args = build_args(self.get_state(publisher_ttl=publisher_ttl))
+            self._check_size(args)
+        except BaseException:
+            self._detaching = False
+            raise
+        workflow.continue_as_new(args=args)
+
+    def _append(self, topic: str, data: str) -> None:
+        # Interned: a log has many items and few topics.
+        self._log.append(Item(sys.intern(topic), data, wire_size(topic, data)))
+
+    def _check_size(self, args: Sequence[Any]) -> None:
+        try:
+            check_size(args, workflow.payload_converter())
+        except StateTooLargeError as error:
+            raise ApplicationError(str(error), type=STATE_TOO_LARGE, non_retryable=True) from error
+
+    def _on_publish(self, *args: Any) -> None:
+        """Append a batch, unless it is malformed or was here already. Never raises."""
+        try:
+            batch = parse_publish(args)
+        except MalformedInputError as error:
+            workflow.logger.warning("a publish signal was refused: %s", error)
+            return
+        if self._publishers.accept(batch.publisher_id, batch.sequence, workflow.now()):
+            for entry in batch.items:
+                self._append(entry.topic, entry.data)
+
+    def _validate_poll(self, *args: Any) -> None:
+        """Reject a poll before it is written to history."""
+        if self._detaching:
+            raise ApplicationError("The stream moves to a new run", type=STREAM_DRAINING)
+        self._parse_poll(args)
+
+    async def _on_poll(self, *args: Any) -> dict[str, Any]:
+        """Wait until there is something to say, then answer like the query."""
+        poll = self._parse_poll(args)
+        # The base can move past the question while it waits, so the condition asks anew each time.
+        await workflow.wait_condition(
+            lambda: self._detaching
+            or self._is_truncated(poll)
+            or poll.from_offset < self._log.end_offset
+        )
+        if self._is_truncated(poll):
+            raise ApplicationError(
+                f"Offset {poll.from_offset} has been truncated. "
+                f"Current base offset is {self._log.base_offset}.",
+                type=TRUNCATED_OFFSET,
+            )
+        return self._read(poll)
+
+    def _on_read(self, *args: Any) -> dict[str, Any]:
+        return self._read(self._parse_poll(args))
+
+    def _on_offset(self, *_: Any) -> int:
+        return self._log.end_offset
+
+    def _read(self, poll: PollInput) -> dict[str, Any]:
+        page = self._log.read(poll.from_offset, poll.topics, MAX_PAGE_BYTES)
+        return answer_json(page, self._log, self._stream_id)
+
+    def _is_truncated(self, poll: PollInput) -> bool:
+        # 0 asks for the oldest there is, which is always there or yet to come.
+        return 0 < poll.from_offset < self._log.base_offset
+
+    @staticmethod
+    def _parse_poll(args: Sequence[Any]) -> PollInput:
+        try:
+            return parse_poll(args)
+        except MalformedInputError as error:
+            raise ApplicationError(str(error), type=INVALID_POLL, non_retryable=True) from error
