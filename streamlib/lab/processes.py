@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 
+import streamlib.home
 from streamlib.home import home, location
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -154,6 +155,12 @@ def last(name: str) -> Process | None:
 def names() -> list[str]:
     """Every name that has a record, alive or dead."""
     return sorted(path.stem for path in (location() / "run").glob("*.json"))
+
+
+def python_path() -> str:
+    """A PYTHONPATH with which a child imports the very streamlib that we do."""
+    ours = str(Path(streamlib.home.__file__).resolve().parent.parent)
+    return os.pathsep.join(filter(None, [ours, os.environ.get("PYTHONPATH", "")]))
 
 
 def log_path(name: str) -> Path:

@@ -114,14 +114,21 @@ async def start(*, say: Say = print) -> Server:
 
 async def status() -> Server | None:
     """The server in use if it answers now; None if it does not, or none was started."""
-    goal = target()
-    running = processes.find(NAME)
-    if not goal.external and running is None:
-        return None
-    with suppress(ServerUnavailableError):
-        await connect()
-        return _external(goal) if goal.external else running and _ours(running)
+    found = last()
+    if found and found.alive:
+        with suppress(ServerUnavailableError):
+            await connect()
+            return found
     return None
+
+
+def last() -> Server | None:
+    """The server in use, whether it answers or not; None if there is none to use."""
+    goal = target()
+    if goal.external:
+        return _external(goal)
+    recorded = processes.last(NAME)
+    return _ours(recorded) if recorded else None
 
 
 async def stop() -> None:

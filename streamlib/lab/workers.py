@@ -11,8 +11,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -20,7 +19,6 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-import streamlib.connect
 from streamlib.connect import connect, target
 from streamlib.lab import processes
 from streamlib.lab.errors import LabError, WorkerDiedError
@@ -44,12 +42,15 @@ class Worker:
     """
 
     def __init__(self, process: Process) -> None:
-        self._process = process
+        self.name = process.name
+        """The name to find it under."""
+        self._known = process
 
     @property
-    def name(self) -> str:
-        """The name to find it under."""
-        return self._process.name
+    def _process(self) -> Process:
+        """The process now behind the name, whichever kernel started it; the last one known."""
+        self._known = processes.last(self.name) or self._known
+        return self._known
 
     @property
     def pid(self) -> int:
@@ -101,7 +102,7 @@ class Worker:
         async with processes.only_one(self.name):
             await self._process.stop()
             command = json.loads(self._process.facts["command"])
-            self._process = await _launch(self.name, self.task_queue, command)
+            self._known = await _launch(self.name, self.task_queue, command)
 
     def __str__(self) -> str:
         """One line: which, and whether it lives."""
@@ -149,6 +150,11 @@ async def stop(name: str = "worker") -> None:
         await worker.stop()
 
 
+def names() -> list[str]:
+    """The names of all workers that were started and not stopped since, alive or dead."""
+    return [name for name in processes.names() if "task_queue" in _facts(name)]
+
+
 async def _launch(name: str, task_queue: str, command: Sequence[str]) -> Process:
     goal = target()
     process = processes.spawn(
@@ -160,22 +166,25 @@ async def _launch(name: str, task_queue: str, command: Sequence[str]) -> Process
             "task_queue": task_queue,
             "command": json.dumps(list(command)),
         },
-        env={**os.environ, "PYTHONPATH": _python_path(), "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONPATH": processes.python_path(), "PYTHONUNBUFFERED": "1"},
     )
-    await _until_polling(process)
+    try:
+        await _until_polling(process)
+    except WorkerDiedError:
+        await process.stop()  # nothing to find again
+        raise
     return process
+
+
+def _facts(name: str) -> Mapping[str, str]:
+    process = processes.last(name)
+    return process.facts if process else {}
 
 
 def _fits(process: Process, task_queue: str) -> bool:
     goal = target()
     wanted = {"address": goal.address, "namespace": goal.namespace, "task_queue": task_queue}
     return all(process.facts.get(key) == value for key, value in wanted.items())
-
-
-def _python_path() -> str:
-    """The worker imports the very streamlib that the notebook does."""
-    ours = str(Path(streamlib.connect.__file__).resolve().parent.parent)
-    return os.pathsep.join(filter(None, [ours, os.environ.get("PYTHONPATH", "")]))
 
 
 async def _until_polling(process: Process) -> None:

@@ -1,0 +1,57 @@
+# Two commands matter: `make lab` and `make test`. Works with GNU make 3.81 (macOS).
+
+# The newest suitable Python; `make PYTHON=python3.11 ...` picks another one for a fresh .venv.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.10 python3; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; \
+	then echo $$p; break; fi; done)
+UV ?= uv
+BIN := .venv/bin
+FAST := not server and not browser and not matrix
+
+.PHONY: help lab stop test test-all check format lock sizes
+help:
+	@echo "make lab       install, start server and worker, open JupyterLab; Ctrl-C ends them"
+	@echo "make stop      stop the server and workers that notebooks left running"
+	@echo "make test      every test; make test-all also does so on each Python that is there"
+	@echo "make check     format, lint, types and the fast tests, in under a minute"
+	@echo "make format    put the code into its format"
+	@echo "make lock      renew requirements.lock (needs uv)"
+	@echo "make sizes     lines of code of the library's parts"
+
+# Nothing is installed again until the lock or the metadata changes.
+.venv/.ready: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "streamlib needs Python 3.10 or later: install one, or name it: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
+	@echo "installing into .venv with $(PYTHON) (once) ..."
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+lab: .venv/.ready
+	@$(BIN)/python -m streamlib.lab open
+
+stop: .venv/.ready
+	@$(BIN)/python -m streamlib.lab stop
+
+test: .venv/.ready
+	$(BIN)/python -m pytest
+
+test-all: test
+	$(BIN)/python -m pytest -m matrix
+
+check: .venv/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -m "$(FAST)"
+
+format: .venv/.ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock:
+	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.10 \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements.lock
+
+sizes: .venv/.ready
+	@$(BIN)/python tools/sizes.py

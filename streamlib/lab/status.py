@@ -1,0 +1,53 @@
+"""What runs right now: the server and every worker. It changes nothing.
+
+`doctor.py` also says what to do about what does not.
+"""
+
+from __future__ import annotations
+
+from streamlib.connect import ServerUnavailableError, target
+from streamlib.lab import processes, server, workers
+from streamlib.lab.report import Part, Report
+
+
+async def status() -> Report:
+    """One line for the server and one for each worker; `.ok` if all that was started runs."""
+    return Report((await server_part(), *await worker_parts()))
+
+
+async def server_part() -> Part:
+    """The server in use: where, whose, and whether it answers."""
+    in_use = server.last()
+    if in_use is None:
+        return Part("server", False, "not running", "await lab.start(), or `make lab`")
+    if await server.status() is None:
+        todo = (
+            "check TEMPORAL_ADDRESS or the Temporal profile, and that the server is up"
+            if in_use.external
+            else "await lab.start() brings it back, with its workflows"
+        )
+        return Part("server", False, f"no answer at {target().address}", todo)
+    page = f", UI at {in_use.ui_url}" if in_use.ui_url else ""
+    return Part("server", True, f"{in_use}{page}")
+
+
+async def worker_parts() -> list[Part]:
+    """Every worker that was started and not stopped; at least one line."""
+    return [await _worker_part(name) for name in workers.names()] or [
+        Part("worker", False, "not running", "await lab.start(), or `make lab`")
+    ]
+
+
+async def _worker_part(name: str) -> Part:
+    worker = await workers.status(name)
+    if worker is None or not worker.alive:
+        todo = "await lab.start() brings it back"
+        return Part(name, False, f"dead (its log: {processes.log_path(name)})", todo)
+    try:
+        polling = await worker.polling()
+    except ServerUnavailableError:
+        polling = False
+    if polling:
+        return Part(name, True, f"pid {worker.pid} polls {worker.task_queue!r}")
+    todo = "is the server up? else: await session.worker.restart()"
+    return Part(name, False, f"pid {worker.pid} runs but does not poll", todo)
