@@ -32,12 +32,14 @@ from .wire import (
 def state_of(
     log: Log, publishers: Publishers, now: datetime, publisher_ttl: timedelta
 ) -> WorkflowStreamState:
-    """Return log and table as a state; publishers idle for longer than `publisher_ttl` are left out."""
+    """Return log and table as a state, without publishers idle for longer than `publisher_ttl`."""
     rows = publishers.snapshot(now, publisher_ttl)
     return WorkflowStreamState(
         log=items_json(list(enumerate(log, log.base_offset))),
         base_offset=log.base_offset,
-        publishers={name: PublisherState(row.sequence, row.last_seen) for name, row in rows.items()},
+        publishers={
+            name: PublisherState(row.sequence, row.last_seen) for name, row in rows.items()
+        },
     )
 
 
@@ -52,8 +54,8 @@ def restore(state: WorkflowStreamState | None) -> tuple[Log, Publishers]:
         return Log(), Publishers()
     if not isinstance(state, WorkflowStreamState):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(
-            f"prior_state is a {type(state).__name__}, not a WorkflowStreamState. Type the field of "
-            "the workflow's input that carries it as `WorkflowStreamState | None`: for a field "
+            f"prior_state is a {type(state).__name__}, not a WorkflowStreamState. Type the field "
+            "of the workflow's input that carries it as `WorkflowStreamState | None`: for a field "
             "typed `Any` the data converter gives a plain dict."
         )
     log = Log(state.base_offset)

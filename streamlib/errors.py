@@ -91,7 +91,7 @@ class StreamNotFoundError(StreamError):
 
 
 class StreamUnavailableError(StreamError):
-    """The server or the worker did not answer. Trying again may help; the library does so itself."""
+    """The server or the worker did not answer. The library tries again by itself."""
 
     def __init__(self, workflow_id: str, reason: str, *, busy: bool = False) -> None:
         super().__init__(workflow_id, reason)
@@ -167,8 +167,9 @@ class ItemDecodeError(StreamError):
 
     def __str__(self) -> str:
         return (
-            f"Cannot decode the item at offset {self.offset} (topic {self.topic!r}): {self.reason}. "
-            "Read on to get the next one, or subscribe with result_type=RawValue to see its bytes."
+            f"Cannot decode the item at offset {self.offset} (topic {self.topic!r}): "
+            f"{self.reason}. Read on to get the next one, or subscribe with result_type=RawValue "
+            "to see its bytes."
         )
 
 

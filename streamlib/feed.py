@@ -45,7 +45,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between tries
 _BUSY_PAUSE = 0.01  # the query buffer empties within milliseconds: chance beats patience
 _READ_TIMEOUTS = (2.0, 4.0, 8.0, 16.0, 30.0)  # seconds; a query can hang, a long replay takes time
 
-_feeds: dict[Hashable, Feed] = {}
+_feeds: dict[tuple[Hashable, asyncio.AbstractEventLoop], Feed] = {}
 
 
 class Feed:
@@ -150,7 +150,7 @@ class Feed:
         answer = await self._persist(lambda tries: self._try_read(topics, from_offset, tries))
         end = answer.end_offset
         self.end_offset = max(self.end_offset, answer.page.next_offset if end is None else end)
-        self.stream_id = answer.stream_id or (self._run and self._run.stream_id)
+        self.stream_id = answer.stream_id or (self._run.stream_id if self._run else None)
         return answer
 
     async def _try_read(self, topics: Collection[str], from_offset: int, tries: int) -> Answer:
@@ -174,7 +174,7 @@ class Feed:
         except StreamNotFoundError as error:  # the run has ended; how, the watch is about to say
             raise StreamUnavailableError(error.workflow_id, error.detail) from error
 
-    async def _run_until_over(self, key: Hashable) -> None:
+    async def _run_until_over(self, key: tuple[Hashable, asyncio.AbstractEventLoop]) -> None:
         try:
             self._run = await self._persist(lambda _: self._transport.resolve())
             self._resolved.set()

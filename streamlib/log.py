@@ -36,7 +36,7 @@ class Page(NamedTuple):
     """What one read returns, oldest first.
 
     `next_offset` is where to read on. If `more_ready`, the page was cut to its limit and more is
-    there already; if not, `next_offset` is the end of the log (or the question, if that was beyond).
+    there already; if not, `next_offset` is the end of the log, or the question if that was beyond.
     """
 
     items: list[tuple[int, Item]]
@@ -139,7 +139,7 @@ class Log:
                 del self._by_topic[topic]
 
     def _offsets(self, start: int, topics: Collection[str]) -> Iterator[int]:
-        """The offsets from `start` on that carry one of `topics`, ascending, without a full scan."""
+        """The offsets from `start` on that carry one of `topics`, ascending; not by a full scan."""
         if not topics:
             return iter(range(start, self.end_offset))
         chosen = (self._by_topic[t] for t in set(topics) if t in self._by_topic)

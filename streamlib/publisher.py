@@ -155,7 +155,7 @@ class Publisher:
             await self._send_all()
 
     async def _send_all(self) -> None:
-        """Send what is buffered, while asked to. An error waits for the next publish, flush or exit."""
+        """Send what is buffered, while asked to; an error waits for publish, flush or exit."""
         try:
             while self._wake.is_set() and not self._closing:
                 self._wake.clear()

@@ -83,7 +83,7 @@ class WorkflowStream:
         if caller != "__init__":
             raise RuntimeError(
                 "Construct WorkflowStream directly in the workflow's @workflow.init method "
-                f"`__init__`, not in {caller!r}: its handlers must be there before the first signal."
+                f"`__init__`, not in {caller!r}: its handlers must be there for the first signal."
             )
         if workflow.get_signal_handler(PUBLISH_SIGNAL) is not None:
             raise RuntimeError(
@@ -146,9 +146,7 @@ class WorkflowStream:
         except TruncateOutOfRangeError as error:
             raise ApplicationError(str(error), type=TRUNCATE_OUT_OF_RANGE) from error
 
-    def get_state(
-        self, *, publisher_ttl: timedelta = DEFAULT_PUBLISHER_TTL
-    ) -> WorkflowStreamState:
+    def get_state(self, *, publisher_ttl: timedelta = DEFAULT_PUBLISHER_TTL) -> WorkflowStreamState:
         """Return the stream as a value for the input of the next run. Changes nothing.
 
         Args:
@@ -232,9 +230,11 @@ class WorkflowStream:
         poll = self._parse_poll(args)
         # The base can move past the question while it waits, so the condition asks anew each time.
         await workflow.wait_condition(
-            lambda: self._detaching
-            or self._is_truncated(poll)
-            or poll.from_offset < self._log.end_offset
+            lambda: (
+                self._detaching
+                or self._is_truncated(poll)
+                or poll.from_offset < self._log.end_offset
+            )
         )
         if self._is_truncated(poll):
             raise ApplicationError(

@@ -75,11 +75,12 @@ class Subscription(Generic[T]):
     def position(self) -> int:
         """The next offset to read. Persist it (or `item.offset + 1`) to resume from there."""
         feed = self._feed
-        if not self._page and feed is not None and feed.window is not None:
+        if self._page or self._closed or feed is None or feed.window is None:
+            return self._cursor.position
+        if feed.holds(self._cursor.position):
             # Filtered: what is in the window and not for us is as good as read.
-            if feed.holds(self._cursor.position) and not self._closed:
-                page = feed.window.read(self._cursor.position, self._topics, 1)
-                self._cursor.pass_over(page.items[0][0] if page.items else page.next_offset)
+            page = feed.window.read(self._cursor.position, self._topics, 1)
+            self._cursor.pass_over(page.items[0][0] if page.items else page.next_offset)
         return self._cursor.position
 
     @property
@@ -182,7 +183,7 @@ class Subscription(Generic[T]):
             await asyncio.sleep(self._last_take + cooldown - now)
 
     def _skip_gap(self, base_offset: int | None, page: Page) -> None:
-        """Note what was truncated. A host that does not say so shows it only when nothing filters."""
+        """Note what was truncated; a host that does not say so shows it only to an open filter."""
         if base_offset is None and page.items and not self._topics:
             base_offset = page.items[0][0]
         if base_offset is not None:

@@ -116,17 +116,33 @@ class TruncatedDuringPollError(Exception):
 
 
 class Transport(Protocol):
-    """What publisher, feed and client need of the network; the tests have one with scripted faults."""
+    """What publisher, feed and client need of the network; the tests' has scripted faults.
+
+    `TemporalTransport` says what each call promises and raises.
+    """
 
     workflow_id: str
 
-    async def send(self, batch: dict[str, Any]) -> None: ...
-    async def resolve(self) -> Run: ...
+    async def send(self, batch: dict[str, Any]) -> None:
+        """Append a batch."""
+
+    async def resolve(self) -> Run:
+        """Find the run that the stream lives in now."""
+        ...
+
     async def read(
         self, run_id: str, topics: Collection[str], from_offset: int, timeout: timedelta
-    ) -> Answer: ...
-    async def poll(self, run_id: str, topics: Collection[str], from_offset: int) -> Answer: ...
-    def watch(self, run: Run) -> AsyncIterator[Happening]: ...
+    ) -> Answer:
+        """Return what is there now."""
+        ...
+
+    async def poll(self, run_id: str, topics: Collection[str], from_offset: int) -> Answer:
+        """Wait until something is there, then return it."""
+        ...
+
+    def watch(self, run: Run) -> AsyncIterator[Happening]:
+        """Report what happens to a run, until it has ended."""
+        ...
 
 
 class TemporalTransport:
@@ -303,8 +319,8 @@ class TemporalTransport:
 
 
 def _says_no_handler(text: str) -> bool:
-    # Each SDK has its own words: Python "Query handler for … expected but not found", Go "unknown
-    # queryType", Java "Unknown query type", TypeScript "did not register a handler", .NET as Python.
+    # Each SDK has its own words: Python and .NET "Query handler for … expected but not found", Go
+    # "unknown queryType", Java "Unknown query type", TypeScript "did not register a handler".
     text = text.lower()
     return "handler" in text or "unknown query" in text
 

@@ -90,7 +90,7 @@ class PollInput:
 
 @dataclass
 class PollResult:
-    """The answer to a poll: `items` are `{topic, data, offset}`; where to read on; is there more."""
+    """The answer to a poll: `items` of `{topic, data, offset}`, where to read on, is more ready."""
 
     items: list[Any] = field(default_factory=list[Any])
     next_offset: int = 0
