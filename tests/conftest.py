@@ -1,7 +1,7 @@
 """Fixtures every test may use: a private home, one real dev server, a connected client.
 
-The server is started once a session, only if a test asks for it, on free ports and in a
-throwaway home; the user's own server, worker and files are never looked at.
+The server is started once a session, only if a test asks for it, in a throwaway home; the
+user's own server, worker and files are never looked at.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
+import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,37 +35,50 @@ def home() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def server(home: Path) -> Iterator[str]:
     """The address of a real dev server, shared by the whole session."""
-    go_bin = str(Path.home() / "go" / "bin")
-    binary = shutil.which("temporal") or shutil.which("temporal", path=go_bin)
-    assert binary, "no temporal binary"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [binary, "server", "start-dev", "--headless", "--ip", "127.0.0.1"]
-        + ["--port", str(port), "--log-level", "never"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    from streamlib.lab import server as servers
+
     try:
-        asyncio.run(_until_up(f"127.0.0.1:{port}"))
-        yield f"127.0.0.1:{port}"
+        yield asyncio.run(servers.start()).address
     finally:
-        process.kill()
-        process.wait()
-
-
-async def _until_up(address: str) -> None:
-    for _ in range(300):
-        try:
-            await Client.connect(address)
-            return
-        except RuntimeError:
-            await asyncio.sleep(0.1)
-    raise TimeoutError(f"no server at {address}")
+        asyncio.run(servers.stop())
 
 
 @pytest.fixture
-async def client(server: str) -> AsyncIterator[Client]:
+async def client(server: str) -> Client:
     """A client of the shared server's default namespace."""
-    yield await Client.connect(server)
+    return await Client.connect(server)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium or Chrome: one that is there, else Playwright's own download.
+
+    Without either, the tests that need one are skipped, and say so; in CI they fail.
+    """
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    on_a_mac = (
+        "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+        "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    )
+    for name in (*names, *on_a_mac):
+        if path := shutil.which(name):
+            return path
+    if path := _downloaded_chromium():
+        return path
+    missing = "no Chromium or Chrome here, and Playwright could not download one"
+    if os.environ.get("CI"):
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
+def _downloaded_chromium() -> str | None:
+    install = [sys.executable, "-m", "playwright", "install", "chromium"]
+    if subprocess.run(install, capture_output=True, timeout=300, check=False).returncode:
+        return None
+    where = (
+        "from playwright.sync_api import sync_playwright as start\n"
+        "with start() as playwright: print(playwright.chromium.executable_path)"
+    )
+    answer = subprocess.run([sys.executable, "-c", where], capture_output=True, text=True)
+    path = answer.stdout.strip()
+    return path if Path(path).is_file() else None

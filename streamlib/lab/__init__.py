@@ -9,7 +9,7 @@ Everything here runs without Jupyter too. Read `session.py` first, then `server.
 `workers.py` and `processes.py`.
 """
 
-from streamlib.lab import server, workers
+from streamlib.lab import report, server, workers
 from streamlib.lab.doctor import doctor
 from streamlib.lab.errors import LabError, ServerUnavailableError, WorkerDiedError
 from streamlib.lab.session import Session, start, stop
@@ -21,6 +21,7 @@ __all__ = [
     "Session",
     "WorkerDiedError",
     "doctor",
+    "report",
     "server",
     "start",
     "status",

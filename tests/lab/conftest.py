@@ -1,0 +1,87 @@
+"""A home of each test's own, so that servers and workers may be killed in it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from streamlib.home import checkout
+from streamlib.lab import server, workers
+
+
+@pytest.fixture
+async def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Path]:
+    """A fresh state folder; what was started in it is stopped at the end, whatever happened."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("STREAMLIB_HOME", str(folder))
+    yield folder
+    monkeypatch.delenv("TEMPORAL_ADDRESS", raising=False)
+    for name in workers.names():
+        await workers.stop(name)
+    await server.stop()
+
+
+class Program:
+    """A Python program in a terminal of its own, its output in a file."""
+
+    def __init__(self, arguments: Sequence[str], output: Path, env: Mapping[str, str]) -> None:
+        self.output = output
+        root = checkout()
+        assert root is not None
+        with output.open("w") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=root,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "STREAMLIB_NO_BROWSER": "1", "PYTHONUNBUFFERED": "1", **env},
+                start_new_session=True,
+            )
+
+    @property
+    def printed(self) -> str:
+        return self.output.read_text()
+
+    def until_prints(self, text: str, seconds: float = 60.0) -> None:
+        deadline = time.monotonic() + seconds
+        while text not in self.printed:
+            assert self.process.poll() is None, f"ended early:\n{self.printed}"
+            assert time.monotonic() < deadline, f"no {text!r} in:\n{self.printed}"
+            time.sleep(0.02)
+
+    def ctrl_c(self, seconds: float) -> int:
+        """Press it; the exit code, which must come within `seconds`."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(seconds)
+
+    def ends(self, seconds: float = 60.0) -> int:
+        return self.process.wait(seconds)
+
+
+@pytest.fixture
+def run(tmp_path: Path, own_home: Path) -> Iterator[Callable[..., Program]]:
+    """Run `python <arguments>` in the background; it is ended with the test."""
+    programs: list[Program] = []
+
+    def start(*arguments: str, **env: str) -> Program:
+        program = Program(arguments, tmp_path / f"output-{len(programs)}", env)
+        programs.append(program)
+        return program
+
+    yield start
+    for program in programs:
+        if program.process.poll() is None:
+            program.process.terminate()
+            try:
+                program.process.wait(20)
+            except subprocess.TimeoutExpired:
+                program.process.kill()
+                program.process.wait()
