@@ -144,8 +144,8 @@ async def stop() -> None:
 
 async def _launch(program: Path) -> Server:
     """Start it on the ports it had before if they are free; somebody may be quicker: try again."""
-    for last_try in (False, False, True):
-        process = _spawn(program, *_choose_ports())
+    for last_try in (False, False, False, True):
+        process = _spawn(program, *await _choose_ports())
         try:
             await _until_ready(process)
         except ServerUnavailableError:
@@ -211,15 +211,26 @@ async def _answers(address: str) -> bool:
         return False
 
 
-def _choose_ports() -> tuple[int, int]:
-    before = processes.last(NAME)
-    wanted = (GRPC_PORT, UI_PORT)
-    if before:
-        wanted = (int(before.facts["grpc_port"]), int(before.facts["ui_port"]))
-    grpc, ui = (port if _is_free(port) else 0 for port in wanted)
-    # Both sockets are open at once, so that the two free ports differ.
-    with socket.create_server((HOST, grpc)) as first, socket.create_server((HOST, ui)) as second:
-        return first.getsockname()[1], second.getsockname()[1]
+async def _choose_ports() -> tuple[int, int]:
+    """The ports it had before it died, else the usual ones, else the next that are free.
+
+    Never one that the system would hand out by itself: while a server is down, a client that
+    keeps trying such a port can end up connected to itself, and hold it.
+    """
+    if before := processes.last(NAME):
+        grpc, ui = int(before.facts["grpc_port"]), int(before.facts["ui_port"])
+        for _ in range(20):  # what a killed process held may take a moment to be let go
+            if _is_free(grpc) and _is_free(ui):
+                return grpc, ui
+            await asyncio.sleep(0.1)
+    return _first_free(GRPC_PORT), _first_free(UI_PORT)
+
+
+def _first_free(usual: int) -> int:
+    for port in range(usual, usual + 1000, 10):
+        if _is_free(port):
+            return port
+    raise ServerUnavailableError(f"no free port between {usual} and {usual + 1000}.")
 
 
 def _is_free(port: int) -> bool:
