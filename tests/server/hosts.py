@@ -1,0 +1,217 @@
+"""The workflows that the server tests run: the same hub, once with our stream, once with the peer's.
+
+A hub publishes, truncates, rolls over and closes on request; it does nothing by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity, workflow
+from temporalio.api.common.v1 import Payload
+from temporalio.contrib import workflow_streams as peer
+from temporalio.exceptions import ApplicationError
+
+import streamlib as ours
+from streamlib import wire
+
+
+@dataclass
+class HubInput:
+    """What a run of our hub starts from."""
+
+    stream_state: ours.WorkflowStreamState | None = None
+    rolls: int = 0
+
+
+@dataclass
+class PeerHubInput:
+    """What a run of the peer's hub starts from."""
+
+    stream_state: peer.WorkflowStreamState | None = None
+    rolls: int = 0
+
+
+class HubBase:
+    """Handlers that both hubs share."""
+
+    stream: Any
+
+    def __init__(self, rolls: int) -> None:
+        self.rolls = rolls
+        self.wanted = ""
+        self.error = ""
+
+    async def serve(self, input_type: Any) -> str:
+        while True:
+            await workflow.wait_condition(lambda: self.wanted != "")
+            wanted, self.wanted = self.wanted, ""
+            if wanted == "roll":
+                try:
+                    await self.stream.continue_as_new(
+                        lambda state: [input_type(stream_state=state, rolls=self.rolls + 1)]
+                    )
+                except ApplicationError as error:
+                    self.error = str(error)
+                    continue
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            return f"rolled {self.rolls} times"
+
+    @workflow.signal
+    async def want(self, what: str) -> None:
+        await asyncio.sleep(0)
+        self.wanted = what
+
+    @workflow.query
+    def last_error(self) -> str:
+        return self.error
+
+    @workflow.signal
+    async def say(self, topic: str, values: list[Any]) -> None:
+        await asyncio.sleep(0)  # publish signals of the first task come first
+        for value in values:
+            self.stream.topic(topic).publish(value)
+
+    @workflow.update
+    async def truncate(self, up_to_offset: int) -> None:
+        await asyncio.sleep(0)
+        self.stream.truncate(up_to_offset)
+
+
+@workflow.defn(name="OurHub")
+class OurHub(HubBase):
+    """A hub on our stream."""
+
+    @workflow.init
+    def __init__(self, input: HubInput) -> None:
+        super().__init__(input.rolls)
+        self.stream = ours.WorkflowStream(prior_state=input.stream_state)
+
+    @workflow.run
+    async def run(self, input: HubInput) -> str:
+        return await self.serve(HubInput)
+
+    @workflow.signal
+    async def fail(self) -> None:
+        raise ApplicationError("asked to fail")
+
+    @workflow.query
+    def state(self) -> ours.WorkflowStreamState:
+        return self.stream.get_state()  # type: ignore[no-any-return]
+
+    @workflow.update
+    async def misuse(self, what: str) -> str:
+        """Do something forbidden and return the error's type and text."""
+        try:
+            if what == "second stream":
+                self.second_stream()
+            elif what == "rebind":
+                self.stream.topic("bound", type=int)
+                self.stream.topic("bound", type=str)
+            elif what == "payload type":
+                self.stream.topic("bound", type=Payload)
+            elif what == "empty topic":
+                self.stream.topic("")
+            elif what == "unserializable":
+                self.stream.topic("any").publish(object())
+            elif what == "too large":
+                self.stream.topic("any").publish("x" * 2_000_000)
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        return "nothing was raised"
+
+    def second_stream(self) -> None:
+        ours.WorkflowStream()
+
+
+@workflow.defn(name="PeerHub")
+class PeerHub(HubBase):
+    """A hub on the peer's stream."""
+
+    @workflow.init
+    def __init__(self, input: PeerHubInput) -> None:
+        super().__init__(input.rolls)
+        self.stream = peer.WorkflowStream(prior_state=input.stream_state)
+
+    @workflow.run
+    async def run(self, input: PeerHubInput) -> str:
+        return await self.serve(PeerHubInput)
+
+    @workflow.query
+    def state(self) -> peer.WorkflowStreamState:
+        return self.stream.get_state()  # type: ignore[no-any-return]
+
+
+@workflow.defn(name="UpdateOnlyHub")
+class UpdateOnlyHub(HubBase):
+    """A hub without the poll query, like those of older releases and some other languages."""
+
+    @workflow.init
+    def __init__(self, input: PeerHubInput) -> None:
+        super().__init__(input.rolls)
+        self.stream = peer.WorkflowStream(prior_state=input.stream_state)
+        workflow.set_query_handler(wire.POLL, None)
+
+    @workflow.run
+    async def run(self, input: PeerHubInput) -> str:
+        return await self.serve(PeerHubInput)
+
+
+@workflow.defn
+class NoStream:
+    """A workflow that hosts no stream."""
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.wait_condition(lambda: False)
+
+
+@workflow.defn
+class AnyState:
+    """The mistake that the reference warns of: the state's field is typed `Any`."""
+
+    @workflow.init
+    def __init__(self, state: Any) -> None:
+        self.stream: ours.WorkflowStream | None = None
+        try:
+            self.stream = ours.WorkflowStream(prior_state=state)
+        except TypeError as error:
+            self.error = str(error)
+
+    @workflow.run
+    async def run(self, state: Any) -> str:
+        return self.error
+
+
+@activity.defn
+async def publish_in_activity(workflow_id: str | None = None) -> str:
+    """Publish one item through `from_within_activity`, or say why that cannot be."""
+    try:
+        client = ours.WorkflowStreamClient.from_within_activity()
+    except RuntimeError as error:
+        return str(error)
+    async with client:
+        client.topic("activity").publish("hello")
+    return "published"
+
+
+@workflow.defn
+class ActivityHost:
+    """Runs the activity above and hosts what it publishes."""
+
+    @workflow.init
+    def __init__(self) -> None:
+        self.stream = ours.WorkflowStream()
+
+    @workflow.run
+    async def run(self) -> str:
+        return await workflow.execute_activity(
+            publish_in_activity, start_to_close_timeout=timedelta(seconds=20)
+        )
+
+
+WORKFLOWS = [OurHub, PeerHub, UpdateOnlyHub, NoStream, AnyState, ActivityHost]
+ACTIVITIES = [publish_in_activity]
