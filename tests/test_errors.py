@@ -1,0 +1,75 @@
+"""Every error names the value and says what to do, and survives a copy and a pickle."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from streamlib import errors
+from streamlib.errors import (
+    InvalidOffsetError,
+    InvalidTopicError,
+    ItemDecodeError,
+    ItemEncodeError,
+    ItemTooLargeError,
+    MalformedInputError,
+    NotAStreamError,
+    StateTooLargeError,
+    StreamError,
+    StreamNotFoundError,
+    StreamUnavailableError,
+    TruncateOutOfRangeError,
+)
+
+# The error, the values its text must name, and the advice it must give.
+EXAMPLES: list[tuple[StreamError, list[str], str]] = [
+    (InvalidOffsetError(-3), ["-3"], "from 0 on"),
+    (InvalidTopicError(""), ["''"], "non-empty string"),
+    (TruncateOutOfRangeError(9, 2, 5), ["9", "[2, 5)"], "at most 5"),
+    (StateTooLargeError(3_000_000, 2_000_000), ["3,000,000", "2,000,000"], "Truncate the log"),
+    (StreamNotFoundError("order-1", "closed"), ["'order-1'", "(closed)"], "Check the id"),
+    (StreamNotFoundError("order-1"), ["'order-1'. "], "Check the id"),
+    (StreamUnavailableError("order-1", "no worker"), ["'order-1'", "(no worker)"], "worker"),
+    (StreamUnavailableError("order-1", "full", busy=True), ["'order-1'"], "server is up"),
+    (NotAStreamError("order-1", "no query"), ["'order-1'", "(no query)"], "WorkflowStream()"),
+    (NotAStreamError("order-1"), ["no stream. "], "@workflow.init"),
+    (ItemEncodeError("t", 3j), ["'t'", "complex", "3j"], "data converter"),
+    (ItemTooLargeError("t", 2_500_000, 2_000_000), ["'t'", "2,500,000"], "a reference to it"),
+    (ItemDecodeError(7, "t", "no dict"), ["offset 7", "'t'", "no dict"], "Read on"),
+    (MalformedInputError("poll", "it has 2 arguments"), ["poll", "2 arguments"], "Malformed"),
+]
+NAMES = [type(error).__name__ for error, _, _ in EXAMPLES]
+
+
+def test_there_is_an_example_of_every_error() -> None:
+    mine = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, StreamError)]
+    assert {error.__name__ for error in mine} == {*NAMES, "StreamError"}
+
+
+@pytest.mark.parametrize(("error", "values", "advice"), EXAMPLES, ids=NAMES)
+def test_the_text_names_the_values_and_says_what_to_do(
+    error: StreamError, values: list[str], advice: str
+) -> None:
+    assert all(value in str(error) for value in values), str(error)
+    assert advice in str(error)
+
+
+@pytest.mark.parametrize("error", [error for error, _, _ in EXAMPLES], ids=NAMES)
+@pytest.mark.parametrize("again", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_a_copy_says_the_same(error: StreamError, again: type) -> None:
+    twin = again(error)
+    assert type(twin) is type(error)
+    assert (str(twin), vars(twin)) == (str(error), vars(error))
+
+
+class ReprRaises:
+    def __repr__(self) -> str:
+        raise ValueError("no")
+
+
+def test_a_value_is_shown_short_and_never_at_the_price_of_another_error() -> None:
+    assert "[0, 1, 2" in str(ItemEncodeError("t", list(range(10_000))))
+    assert len(str(ItemEncodeError("t", "x" * 10_000))) < 400
+    assert "its repr() raises" in str(ItemEncodeError("t", ReprRaises()))
