@@ -58,9 +58,9 @@ class Publisher:
         self._sending = asyncio.Lock()
         self._wake = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
-        self._closing = False
         self._one_off: asyncio.Task[None] | None = None
-        self._failure: Exception | None = None
+        self._failure: Exception | None = None  # of sending in the background, not raised yet
+        self._given_up: TimeoutError | None = None  # of the batch that was given up last
         weakref.finalize(self, _warn_of_unsent, self._outbox, transport.workflow_id)
 
     def publish(self, topic: str, value: Any, *, force_flush: bool = False) -> None:
@@ -92,11 +92,16 @@ class Publisher:
                 again under its old sequence, so that it is stored once.
         """
         self._raise_failure()
-        mark = self._outbox.added
+        mark, given_up = self._outbox.added, self._given_up
         while self._outbox.settled < mark:
             async with self._sending:
+                self._raise_failure()
                 if self._outbox.settled < mark:
                     await self._send_next()
+        self._raise_failure()
+        # Settled is not yet stored: another task may have sent the batch, and given it up.
+        if self._given_up is not None and self._given_up is not given_up:
+            raise self._given_up
 
     async def start(self) -> None:
         """Send in the background, every batch interval.
@@ -106,7 +111,6 @@ class Publisher:
         """
         if self._flusher is not None:
             raise RuntimeError("this client is inside `async with` already; use another client")
-        self._closing = False
         self._flusher = asyncio.create_task(self._run_flusher())
 
     async def stop(self, *, hurry: bool = False) -> None:
@@ -117,28 +121,43 @@ class Publisher:
 
         Raises:
             Exception: As `flush`, or what made sending in the background fail; after the drain.
+                The first one, if there are several; none with `hurry`, which would hide that the
+                body was cancelled.
             CancelledError: Cancelled. What is left is named by a warning.
         """
-        self._closing = True
-        self._wake.set()
         flusher, self._flusher = self._flusher, None
         if flusher is not None:
-            if hurry:
-                flusher.cancel()
-            await asyncio.wait([flusher])
-        failure, self._failure = self._failure, None
+            await self._stop_flusher(flusher, hurry)
+        failure = self._take_failure()
         while self._outbox.unsettled:
             try:
                 async with self._sending:
                     await self._send_next(hurry=hurry or failure is not None)
             except TimeoutError as error:
                 failure = failure or error
-        if failure is not None:
+            except Exception as error:
+                failure = failure or error
+                break
+        failure = failure or self._take_failure()
+        if failure is not None and not hurry:
             raise failure
 
-    def _raise_failure(self) -> None:
+    async def _stop_flusher(self, flusher: asyncio.Task[None], hurry: bool) -> None:
+        if hurry:
+            flusher.cancel()
+        self._wake.set()
+        try:
+            await asyncio.wait([flusher])
+        except asyncio.CancelledError:
+            flusher.cancel()
+            raise
+
+    def _take_failure(self) -> Exception | None:
         failure, self._failure = self._failure, None
-        if failure is not None:
+        return failure
+
+    def _raise_failure(self) -> None:
+        if (failure := self._take_failure()) is not None:
             raise failure
 
     def _send_soon(self) -> None:
@@ -148,19 +167,22 @@ class Publisher:
                 self._one_off = asyncio.get_running_loop().create_task(self._send_all())
 
     async def _run_flusher(self) -> None:
-        while not self._closing:
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._batch_interval)
-            self._wake.set()
+        loop = asyncio.get_running_loop()
+        while self._flusher is asyncio.current_task():
+            timer = loop.call_later(self._batch_interval, self._wake.set)
+            try:
+                await self._wake.wait()
+            finally:
+                timer.cancel()
             await self._send_all()
 
     async def _send_all(self) -> None:
         """Send what is buffered, while asked to; an error waits for publish, flush or exit."""
         try:
-            while self._wake.is_set() and not self._closing:
+            while self._wake.is_set():
                 self._wake.clear()
                 mark = self._outbox.added
-                while self._outbox.settled < mark and not self._closing:
+                while self._outbox.settled < mark:
                     async with self._sending:
                         await self._send_next()
         except Exception as error:
@@ -188,11 +210,12 @@ class Publisher:
         assert in_flight is not None
         if now - in_flight.since > self._max_retry_duration.total_seconds():
             batch = self._outbox.give_up()
-            raise TimeoutError(
+            self._given_up = TimeoutError(
                 f"Batch {batch.sequence} ({len(batch.entries)} items) was not acknowledged within "
                 f"max_retry_duration ({self._max_retry_duration}) and is dropped: it may be in the "
                 f"log, or not. What was published after it is kept. Last: {error.reason}"
-            ) from error
+            )
+            raise self._given_up from error
 
 
 def _warn_of_unsent(outbox: Outbox[PublishEntry], workflow_id: str) -> None:
