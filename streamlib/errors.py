@@ -131,11 +131,10 @@ class ItemEncodeError(StreamError, TypeError):
         self.value = value
 
     def __str__(self) -> str:
-        shown = _shown(self.value)
         return (
-            f"Cannot serialize this {type(self.value).__name__} for topic {self.topic!r}: {shown}. "
-            "Publish JSON-like data, a dataclass or bytes, or give the client a data converter "
-            "that knows the type. Nothing was buffered."
+            f"Cannot serialize this {type(self.value).__name__} for topic {self.topic!r}: "
+            f"{shown(self.value)}. Publish JSON-like data, a dataclass or bytes, or give the "
+            "client a data converter that knows the type. Nothing was buffered."
         )
 
 
@@ -189,7 +188,7 @@ class UnsentItemsWarning(RuntimeWarning):
     """A client went away with items that it had buffered but never sent."""
 
 
-def _shown(value: object, limit: int = 80) -> str:
+def shown(value: object, limit: int = 80) -> str:
     """repr(value), cut to `limit` characters; never raises."""
     try:
         text = repr(value)

@@ -22,7 +22,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadConverter
 
 from .binding import check_topic
-from .errors import ItemEncodeError, ItemTooLargeError, MalformedInputError
+from .errors import ItemEncodeError, ItemTooLargeError, MalformedInputError, shown
 from .log import Item, Log, Page
 
 PUBLISH_SIGNAL = "__temporal_workflow_stream_publish"
@@ -45,7 +45,7 @@ that holds just this item must fit into one."""
 MAX_STATE_BYTES = 2_000_000
 """The most the input of a next run may have; 2,060,403 bytes were seen to pass, 2.12 MB not."""
 
-_MAX_SEQUENCE = 2**63 - 1
+_MAX_SEQUENCE = _MAX_OFFSET = 2**63 - 1
 
 T = TypeVar("T")
 
@@ -204,9 +204,9 @@ def parse_publish(args: Sequence[object]) -> PublishInput:
     fields = _only_object("publish signal", args)
     publisher_id, sequence = fields.get("publisher_id", ""), fields.get("sequence", 0)
     if not isinstance(publisher_id, str):
-        raise MalformedInputError("publish signal", f"publisher_id is {publisher_id!r:.80}")
+        raise MalformedInputError("publish signal", f"publisher_id is {shown(publisher_id)}")
     if type(sequence) is not int or not 0 <= sequence <= _MAX_SEQUENCE:
-        raise MalformedInputError("publish signal", f"sequence is {sequence!r:.80}")
+        raise MalformedInputError("publish signal", f"sequence is {shown(sequence)}")
     items = fields.get("items", [])
     if not isinstance(items, list):
         raise MalformedInputError("publish signal", "items is no list")
@@ -222,9 +222,9 @@ def parse_poll(args: Sequence[object]) -> PollInput:
     fields = _only_object("poll", args)
     topics, from_offset = fields.get("topics", []), fields.get("from_offset", 0)
     if not isinstance(topics, list) or not all(isinstance(topic, str) for topic in topics):
-        raise MalformedInputError("poll", f"topics is no list of strings but {topics!r:.80}")
+        raise MalformedInputError("poll", f"topics is no list of strings but {shown(topics)}")
     if type(from_offset) is not int or from_offset < 0:
-        raise MalformedInputError("poll", f"from_offset is {from_offset!r:.80}, no offset")
+        raise MalformedInputError("poll", f"from_offset is {shown(from_offset)}, no offset")
     return PollInput(topics, from_offset)
 
 
@@ -252,30 +252,42 @@ def parse_answer(value: object) -> Answer:
         MalformedInputError: The answer as a whole is not as `PollResult` says. A single item
             that is not is kept in its place, to be reported at its offset.
     """
-    try:
-        fields = _only_object("poll answer", [value])
-        items = [
-            (entry["offset"], _parse_item(entry["topic"], entry["data"]))
-            for entry in fields["items"]
-        ]
-        page = Page(items, fields["next_offset"], fields["more_ready"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise MalformedInputError("poll answer", f"{type(error).__name__}: {error}") from error
-    return Answer(page, *(fields.get(name) for name in ("base_offset", "end_offset", "stream_id")))
+    fields = _only_object("poll answer", [value])
+    items, more_ready = fields.get("items"), fields.get("more_ready")
+    if not isinstance(items, list) or not isinstance(more_ready, bool):
+        raise MalformedInputError("poll answer", "items is no list, or more_ready no boolean")
+    page = Page([_parse_item(item) for item in items], _whole(fields, "next_offset"), more_ready)
+    base, end = (
+        None if fields.get(name) is None else _whole(fields, name)
+        for name in ("base_offset", "end_offset")
+    )
+    stream_id = fields.get("stream_id")
+    return Answer(page, base, end, stream_id if isinstance(stream_id, str) else None)
 
 
-def _parse_item(topic: str, data: str) -> Item:
+def _parse_item(item: object) -> tuple[int, Item]:
+    fields = _only_object("poll answer", [item])
+    offset, topic, data = _whole(fields, "offset"), fields.get("topic"), fields.get("data")
+    if not isinstance(topic, str):
+        raise MalformedInputError("poll answer", f"topic is {shown(topic)}")
     try:
-        return Item(topic, decode_payload(data), wire_size(topic, data))
+        return offset, Item(topic, decode_payload(data), len(topic) + len(data or ""))
     except MalformedInputError as error:
-        return Item(topic, error, len(topic))
+        return offset, Item(topic, error, len(topic))
+
+
+def _whole(fields: Mapping[str, Any], name: str) -> int:
+    value = fields.get(name)
+    if type(value) is not int or not 0 <= value <= _MAX_OFFSET:
+        raise MalformedInputError("poll answer", f"{name} is {shown(value)}, no offset")
+    return value
 
 
 def _parse_entry(entry: object) -> PublishEntry:
     fields = _only_object("item", [entry])
     topic, data = fields.get("topic"), fields.get("data")
     if not isinstance(topic, str) or not topic or not _is_text(topic):
-        raise MalformedInputError("item", f"topic is {topic!r:.80}")
+        raise MalformedInputError("item", f"topic is {shown(topic)}")
     decode_payload(data)
     assert isinstance(data, str)
     if wire_size(topic, data) > MAX_ITEM_BYTES:
