@@ -20,7 +20,7 @@ import random
 import weakref
 from collections.abc import Awaitable, Callable, Collection, Hashable
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from temporalio.client import WorkflowExecutionStatus
 
@@ -96,9 +96,8 @@ class Feed:
 
         def leave() -> None:
             self._readers.pop(token, None)
-            if not self._readers and self._task is not None:
-                self._abandoned = True  # a reader that comes now gets a new feed
-                self._task.cancel()
+            if not self._readers:
+                self.stop()
 
         def gone() -> None:  # a finalizer runs anywhere
             with contextlib.suppress(RuntimeError):  # the loop is closed: so is the feed
@@ -106,6 +105,17 @@ class Feed:
 
         weakref.finalize(reader, gone).atexit = False
         return leave
+
+    def stop(self) -> list[asyncio.Task[Any]]:
+        """End all waiting and reading, and return what is being ended.
+
+        A reader that comes now gets a new feed.
+        """
+        self._abandoned = True
+        tasks = [self._task, *self._reads.values()] if self._task else [*self._reads.values()]
+        for task in tasks:
+            task.cancel()
+        return tasks
 
     def holds(self, position: int) -> bool:
         """Whether the window can serve a reader at `position`, now or when more has come."""
@@ -132,13 +142,15 @@ class Feed:
         Raises:
             StreamError, RPCError: What trying again does not mend.
         """
-        key = (frozenset(topics), from_offset, self.progress)
+        # An answer to a query may be old when something has happened since; an update waits for it.
+        key = (frozenset(topics), from_offset, None if self.by_update else self.progress)
         task = self._reads.get(key)
         if task is None:
             task = asyncio.create_task(self._read(topics, from_offset))
             self._reads[key] = task
             task.add_done_callback(lambda done: self._read_is_over(key, done))
-        return await asyncio.shield(task)
+        await asyncio.wait([task])  # whoever asks may be cancelled; the others still get it
+        return _nothing(from_offset) if task.cancelled() else task.result()
 
     def _read_is_over(self, key: Hashable, task: asyncio.Task[Answer]) -> None:
         del self._reads[key]
@@ -166,7 +178,7 @@ class Feed:
             except PollQueryMissingError:
                 self.by_update = True
         if self.status is not None:  # an update does not reach a closed run
-            return Answer(Page([], from_offset, False), None, None, None)
+            return _nothing(from_offset)
         try:
             return await self._transport.poll(run_id, topics, from_offset)
         except TruncatedDuringPollError:
@@ -275,14 +287,16 @@ class Feed:
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
 
+def _nothing(from_offset: int) -> Answer:
+    """The answer where none is to be had."""
+    return Answer(Page([], from_offset, False), None, None, None)
+
+
 @atexit.register
 def _stop_all() -> None:
     """End the long-polls of loops that were just left lying: one in flight hangs the exit."""
-    for _, loop in list(_feeds):
-        tasks = [f._task for (_, other), f in _feeds.items() if other is loop and f._task]
+    for (_, loop), feed in list(_feeds.items()):
         if loop.is_closed() or loop.is_running():
             continue
-        for task in tasks:
-            task.cancel()
         with contextlib.suppress(Exception):
-            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            loop.run_until_complete(asyncio.gather(*feed.stop(), return_exceptions=True))

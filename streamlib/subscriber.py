@@ -59,7 +59,6 @@ class Subscription(Generic[T]):
         self._converter = converter
         self._topics = frozenset(topics)
         self._cursor = Cursor(from_offset)
-        self._oldest = from_offset == 0
         self._result_type = result_type
         self._cooldown = poll_cooldown.total_seconds() if poll_cooldown is not None else None
         self._feed: Feed | None = None
@@ -128,10 +127,9 @@ class Subscription(Generic[T]):
         finally:
             self._reading = False
         offset, item = self._page.popleft()
-        missed = self._cursor.deliver(offset)
-        if not self._page:
-            self._cursor.pass_over(self._page_end)
-        return WorkflowStreamItem(item.topic, self._decode(offset, item), offset, missed)
+        self._cursor.pass_over(offset + 1 if self._page else max(offset + 1, self._page_end))
+        value = self._decode(offset, item)
+        return WorkflowStreamItem(item.topic, value, offset, self._cursor.deliver(offset))
 
     async def aclose(self) -> None:
         """Stop reading; the next `__anext__` ends the iteration. May be called again."""
@@ -165,7 +163,9 @@ class Subscription(Generic[T]):
         if feed.by_update:
             return bool(self._page) or not over or self._finish(feed)
         if not answer.page.more_ready and feed.progress == mark:
-            feed.open_window(answer.page.next_offset)
+            # Not at `next_offset`: that is the question, if it was asked beyond the end.
+            end = answer.end_offset
+            feed.open_window(answer.page.next_offset if end is None else end)
         return True
 
     def _join(self) -> Feed:
