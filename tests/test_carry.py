@@ -1,0 +1,104 @@
+"""The hand-over: what one run leaves, ours or the peer's, the next one starts from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from temporalio.contrib import workflow_streams as peer
+from temporalio.converter import PayloadConverter
+
+from streamlib.carry import check_size, restore, state_of
+from streamlib.dedup import Publisher, Publishers
+from streamlib.errors import MalformedInputError, StateTooLargeError
+from streamlib.log import Item, Log
+from streamlib.wire import MAX_STATE_BYTES, PublisherState, WorkflowStreamState, encode_item
+
+from .test_wire import CONVERTER, entries, over_the_wire
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
+HOUR = timedelta(hours=1)
+
+
+def test_without_a_prior_state_the_stream_is_empty() -> None:
+    log, publishers = restore(None)
+    assert (log.base_offset, log.end_offset, len(publishers)) == (0, 0, 0)
+
+
+def stream_of(items: list[Any], base_offset: int = 3) -> tuple[Log, Publishers]:
+    log = Log(base_offset)
+    for entry in items:
+        log.append(Item(entry.topic, entry.data, len(entry.topic.encode()) + len(entry.data)))
+    return log, Publishers({"p": Publisher(7, NOON), "idle": Publisher(1, NOON - 2 * HOUR)})
+
+
+def assert_the_same(log: Log, twin: Log) -> None:
+    assert (twin.base_offset, twin.end_offset, twin.size) == (
+        (log.base_offset, log.end_offset, log.size)
+    )
+    assert list(twin) == list(log)
+
+
+@given(st.lists(entries, max_size=4), st.integers(0, 10**12))
+async def test_a_state_is_understood_by_us_and_by_the_peer_and_back(
+    items: list[Any], base_offset: int
+) -> None:
+    log, publishers = stream_of(items, base_offset)
+    ours = state_of(log, publishers, NOON, HOUR)
+    for hint in (WorkflowStreamState, peer.WorkflowStreamState):
+        theirs = await over_the_wire(ours, hint)
+        assert (theirs.base_offset, len(theirs.log)) == (base_offset, len(items))
+        assert theirs.publishers["p"].last_seen == NOON
+        again = await over_the_wire(theirs, WorkflowStreamState)
+        twin, rows = restore(again)
+        assert_the_same(log, twin)
+        assert rows.snapshot(NOON, HOUR) == {"p": Publisher(7, NOON)}
+
+
+async def test_the_peers_dataclass_reads_each_entry_of_our_log() -> None:
+    log, publishers = stream_of([encode_item("t", 1, CONVERTER), encode_item("u", 2, CONVERTER)])
+    ours = state_of(log, publishers, NOON, HOUR)
+    theirs = await over_the_wire(ours, peer.WorkflowStreamState)
+    assert [asdict(entry) for entry in theirs.log] == ours.log
+
+
+def test_a_state_leaves_out_idle_publishers_and_changes_nothing() -> None:
+    log, publishers = stream_of([encode_item("t", 1, CONVERTER)])
+    state = state_of(log, publishers, NOON, HOUR)
+    assert state.publishers == {"p": PublisherState(7, NOON)}
+    assert (len(log), sorted(publishers)) == (1, ["idle", "p"])
+
+
+def test_the_peers_own_entries_need_not_be_plain_objects() -> None:
+    entry = encode_item("t", "x", CONVERTER)
+    log, _ = restore(WorkflowStreamState(log=[entry], base_offset=9))
+    assert [(item.topic, item.data) for item in log] == [("t", entry.data)]
+    assert log.end_offset == 10
+
+
+@pytest.mark.parametrize("state", [{}, {"log": []}, "x", peer.WorkflowStreamState()])
+def test_what_is_no_state_is_a_type_error_that_says_how_to_type_the_field(state: Any) -> None:
+    with pytest.raises(TypeError, match=r"`WorkflowStreamState \| None`"):
+        restore(state)
+
+
+@pytest.mark.parametrize(
+    "log", [7, None, "compressed", [1], [{}], [{"topic": "t", "data": "***"}], [{"topic": "t"}]]
+)
+def test_a_log_that_is_none_is_refused(log: Any) -> None:
+    with pytest.raises(MalformedInputError):
+        restore(WorkflowStreamState(log=log))
+
+
+def test_what_fits_into_the_next_run_passes_and_one_byte_more_raises_with_both_sizes() -> None:
+    frame = PayloadConverter.default.to_payloads([""])[0].ByteSize()
+    check_size(["x" * (MAX_STATE_BYTES - frame - 10)], CONVERTER)
+    with pytest.raises(StateTooLargeError) as raised:
+        check_size(["x" * MAX_STATE_BYTES], CONVERTER)
+    assert raised.value.size > raised.value.limit == MAX_STATE_BYTES
+    with pytest.raises(StateTooLargeError):
+        check_size(["x" * (MAX_STATE_BYTES // 2)] * 2, CONVERTER)
