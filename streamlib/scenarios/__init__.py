@@ -4,9 +4,10 @@ Lists what the background worker serves. `python -m streamlib.scenarios order` r
 nothing of the lab. Next: `order.py`, scenario 1.
 """
 
+from .hub import HubWorkflow
 from .order import TASK_QUEUE, OrderWorkflow, charge_card
 
-WORKFLOWS = [OrderWorkflow]
+WORKFLOWS = [OrderWorkflow, HubWorkflow]
 ACTIVITIES = [charge_card]
 
 __all__ = ["ACTIVITIES", "TASK_QUEUE", "WORKFLOWS"]
