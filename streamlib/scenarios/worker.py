@@ -29,6 +29,10 @@ SETTLE = 0.2
 """Seconds that the SDK's last calls get before the interpreter goes: one that answers while it
 goes crashes the process (SDK 1.35; seen in 2 of 6 runs whose server had died)."""
 
+STICKY = timedelta(seconds=2)
+"""How long a workflow's next task waits for the worker that had it last. The SDK's default, 10 s,
+is how long every workflow would stand still in a lesson that kills the worker and starts it."""
+
 
 def identity(pid: int) -> str:
     """The name under which the server lists the worker process `pid` of this machine."""
@@ -59,6 +63,7 @@ async def run_worker(task_queue: str = TASK_QUEUE, *, client: Client | None = No
         activities=ACTIVITIES,
         identity=identity(os.getpid()),
         graceful_shutdown_timeout=timedelta(milliseconds=300),
+        sticky_queue_schedule_to_start_timeout=STICKY,
     )
     async with worker:
         where = client.service_client.config.target_host
