@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,11 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import Client
+
+
+def pytest_configure() -> None:
+    """A time limit around the run ends it as Ctrl-C does: the fixtures still stop the server."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
