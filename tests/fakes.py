@@ -98,11 +98,23 @@ async def happens(condition: Callable[[], object]) -> None:
     await asyncio.wait_for(poll(), 5)
 
 
+async def quiet(host: FakeHost) -> None:
+    """Let the other tasks run until they ask the host for nothing more, timers aside."""
+    before = -1
+    for _ in range(50):
+        if before == (before := host.calls.total()):
+            return
+        for _ in range(20):
+            await asyncio.sleep(0)
+    raise AssertionError(f"it asks without end: {host.calls}")
+
+
 class FakeHost:
     """The workflow: a chain of runs, whose log goes on from run to run."""
 
     def __init__(self, *, page_bytes: int = 1_000_000, queries: bool = True) -> None:
         self.log = Log()
+        self.everything: list[tuple[str, Any]] = []  # topic and value, of `append`; none is dropped
         self.publishers = Publishers()
         self.page_bytes = page_bytes
         self.queries = queries  # whether it answers the poll query
@@ -120,6 +132,7 @@ class FakeHost:
         """Append values, as the workflow itself does."""
         for value in values:
             self._append(topic, encode_item(topic, value, PayloadConverter.default).data)
+            self.everything.append((topic, value))
         self._happens(Progress())
 
     def append_undecodable(self, topic: str = "t") -> None:
