@@ -6,12 +6,15 @@
     await session.stop()
 
 Everything here runs without Jupyter too. Read `session.py` first, then `server.py`,
-`workers.py` and `processes.py`.
+`workers.py` and `processes.py`; then what lessons say: `lesson.py`, `checks.py`, `hosts.py`.
 """
 
 from streamlib.lab import report, server, workers
+from streamlib.lab.checks import check
 from streamlib.lab.doctor import doctor
 from streamlib.lab.errors import LabError, ServerUnavailableError, WorkerDiedError
+from streamlib.lab.hosts import close_hosts, host
+from streamlib.lab.lesson import arrived, compare, history, predict, ui
 from streamlib.lab.session import Session, start, stop
 from streamlib.lab.status import status
 
@@ -20,11 +23,19 @@ __all__ = [
     "ServerUnavailableError",
     "Session",
     "WorkerDiedError",
+    "arrived",
+    "check",
+    "close_hosts",
+    "compare",
     "doctor",
+    "history",
+    "host",
+    "predict",
     "report",
     "server",
     "start",
     "status",
     "stop",
+    "ui",
     "workers",
 ]
