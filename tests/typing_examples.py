@@ -1,0 +1,75 @@
+"""What the strict type checker must understand; `test_typing.py` runs it on this file.
+
+A line that must be rejected says so with an ignore: if it were accepted, the ignore would be
+unused, which is an error too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
+from typing_extensions import assert_type
+
+from streamlib import (
+    Subscription,
+    TopicHandle,
+    WorkflowStream,
+    WorkflowStreamClient,
+    WorkflowStreamItem,
+    WorkflowTopicHandle,
+)
+
+
+@dataclass
+class Event:
+    """A value of some topic."""
+
+    name: str
+
+
+async def reading(client: WorkflowStreamClient) -> None:
+    async for item in client.subscribe("events", result_type=Event):
+        assert_type(item, WorkflowStreamItem[Event])
+        assert_type(item.data, Event)
+        assert_type((item.topic, item.offset, item.missed), tuple[str, int, int])
+    async for mixed in client.subscribe():
+        assert_type(mixed.data, Any)
+    assert_type(client.subscribe(["a", "b"], 3, result_type=RawValue), Subscription[RawValue])
+    assert_type(client.subscribe(result_type=None), Subscription[Any])
+    async with client.subscribe(result_type=str) as items:
+        assert_type(items, Subscription[str])
+        assert_type((await anext(items)).data, str)
+        assert_type((items.position, items.lag, items.missed), tuple[int, int, int])
+    assert_type(await client.get_offset(), int)
+    async with client as same:
+        assert_type(same, WorkflowStreamClient)
+
+
+async def a_typed_topic(client: WorkflowStreamClient) -> None:
+    events = client.topic("events", type=Event)
+    assert_type(events, TopicHandle[Event])
+    assert_type(events.type, type[Event])
+    events.publish(Event("a"))
+    events.publish(Payload(), force_flush=True)
+    async for item in events.subscribe(from_offset=1):
+        assert_type(item.data, Event)
+    assert_type(client.topic("mixed"), TopicHandle[Any])
+
+
+def in_the_workflow(stream: WorkflowStream) -> None:
+    assert_type(stream.topic("events", type=Event), WorkflowTopicHandle[Event])
+    assert_type(stream.topic("mixed"), WorkflowTopicHandle[Any])
+    stream.topic("events", type=Event).publish(Event("a"))
+
+
+def rejected(client: WorkflowStreamClient, stream: WorkflowStream) -> None:
+    client.topic("events", type=Event).publish("a")  # type: ignore[arg-type]
+    stream.topic("events", type=Event).publish(3)  # type: ignore[arg-type]
+    client.topic(3)  # type: ignore[call-overload]
+    client.subscribe(result_type="Event")  # type: ignore[call-overload]
+    client.subscribe(poll_cooldown=0.1)  # type: ignore[call-overload]
+    stream.topic("events").subscribe()  # type: ignore[attr-defined]
+    stream.truncate("5")  # type: ignore[arg-type]
