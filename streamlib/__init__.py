@@ -10,6 +10,7 @@ from temporalio import workflow as _workflow
 # The library keeps no state of a workflow, so the sandbox need not load it anew for every run.
 with _workflow.unsafe.imports_passed_through():
     from .client import TopicHandle, WorkflowStreamClient
+    from .describe import ItemDescription, PublisherDescription, StreamDescription
     from .errors import (
         InvalidOffsetError,
         InvalidTopicError,
@@ -18,13 +19,17 @@ with _workflow.unsafe.imports_passed_through():
         ItemTooLargeError,
         MalformedInputError,
         NotAStreamError,
+        OffsetTruncatedError,
         StateTooLargeError,
+        StreamChangedError,
         StreamError,
         StreamNotFoundError,
         StreamUnavailableError,
         TruncateOutOfRangeError,
         UnsentItemsWarning,
     )
+    from .ledger import Batch
+    from .rollover import RollOverReason
     from .stream import WorkflowStream
     from .subscriber import Subscription
     from .topic import WorkflowTopicHandle
@@ -39,19 +44,26 @@ with _workflow.unsafe.imports_passed_through():
     )
 
 __all__ = [
+    "Batch",
     "InvalidOffsetError",
     "InvalidTopicError",
     "ItemDecodeError",
+    "ItemDescription",
     "ItemEncodeError",
     "ItemTooLargeError",
     "MalformedInputError",
     "NotAStreamError",
+    "OffsetTruncatedError",
     "PollInput",
     "PollResult",
     "PublishEntry",
     "PublishInput",
+    "PublisherDescription",
     "PublisherState",
+    "RollOverReason",
     "StateTooLargeError",
+    "StreamChangedError",
+    "StreamDescription",
     "StreamError",
     "StreamNotFoundError",
     "StreamUnavailableError",

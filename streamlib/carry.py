@@ -2,20 +2,22 @@
 
     log, publishers --state_of--> WorkflowStreamState --(input of the next run)--> restore
 
-The shape is the peer's, so either side can start from what the other left. Knows no workflow and
-no clock: the caller says what time it is.
+The shape is the peer's, so either side can start from what the other left. Only where the items
+would not fit, the log is one compressed string. Knows no workflow and no clock: the caller says
+what time it is.
 
 Next: `stream.py`, which carries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio.converter import PayloadConverter
 
+from .compress import pack, unpack
 from .dedup import Publisher, Publishers
 from .errors import MalformedInputError, StateTooLargeError
 from .log import Item, Log
@@ -30,16 +32,25 @@ from .wire import (
 
 
 def state_of(
-    log: Log, publishers: Publishers, now: datetime, publisher_ttl: timedelta
+    log: Log,
+    publishers: Publishers,
+    now: datetime,
+    publisher_ttl: timedelta,
+    *,
+    packed: bool = False,
 ) -> WorkflowStreamState:
-    """Return log and table as a state, without publishers idle for longer than `publisher_ttl`."""
+    """Return log and table as a state, without publishers idle for longer than `publisher_ttl`.
+
+    Args:
+        packed: Whether the log becomes one compressed string, which the peer does not understand.
+    """
     rows = publishers.snapshot(now, publisher_ttl)
     return WorkflowStreamState(
-        log=items_json(list(enumerate(log, log.base_offset))),
+        log=pack((item.topic, item.data) for item in log)
+        if packed
+        else items_json(list(enumerate(log, log.base_offset))),
         base_offset=log.base_offset,
-        publishers={
-            name: PublisherState(row.sequence, row.last_seen) for name, row in rows.items()
-        },
+        publishers={name: PublisherState(**vars(row)) for name, row in rows.items()},
     )
 
 
@@ -62,23 +73,32 @@ def restore(state: WorkflowStreamState | None) -> tuple[Log, Publishers]:
     for topic, data in _entries(state.log):
         decode_payload(data)
         log.append(Item(topic, data, wire_size(topic, data)))
-    rows = {name: Publisher(row.sequence, row.last_seen) for name, row in state.publishers.items()}
+    rows = {name: Publisher(**vars(row)) for name, row in state.publishers.items()}
     return log, Publishers(rows)
 
 
-def check_size(args: Sequence[Any], converter: PayloadConverter) -> None:
-    """Make sure that `args` fit into the input of a next run, before anything is given up.
+def that_fits(build: Callable[[bool], Sequence[Any]], converter: PayloadConverter) -> Sequence[Any]:
+    """Return `build(False)`, or `build(True)`, with a packed log, if only that fits a next run.
 
     Raises:
-        StateTooLargeError: They do not. (A codec comes later and may change the size.)
+        StateTooLargeError: Neither does. (A codec comes later and may change the size.)
     """
-    size = sum(payload.ByteSize() for payload in converter.to_payloads(args))
-    if size > MAX_STATE_BYTES:
-        raise StateTooLargeError(size, MAX_STATE_BYTES)
+    args = build(False)
+    if _size(args, converter) > MAX_STATE_BYTES:
+        args = build(True)
+        if (size := _size(args, converter)) > MAX_STATE_BYTES:
+            raise StateTooLargeError(size, MAX_STATE_BYTES)
+    return args
 
 
-def _entries(log: Any) -> list[tuple[str, str]]:
-    """The topic and data of each entry: entries are dicts, or objects of the same fields."""
+def _size(args: Sequence[Any], converter: PayloadConverter) -> int:
+    return sum(payload.ByteSize() for payload in converter.to_payloads(args))
+
+
+def _entries(log: Any) -> Iterable[tuple[str, str]]:
+    """The topic and data of each item: items are dicts, objects of these fields, or packed."""
+    if isinstance(log, str):
+        return unpack(log)
     try:
         return [
             (entry["topic"], entry["data"])

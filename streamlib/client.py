@@ -7,8 +7,10 @@ Belongs to one event loop. The last file to read; `scenarios/order.py` uses all 
 from __future__ import annotations
 
 import asyncio
+import random
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, Literal, TypeVar, overload
 
 from temporalio import activity
 from temporalio.api.common.v1 import Payload
@@ -16,6 +18,8 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.converter import PayloadConverter
 
 from .binding import TopicTypes, check_topic
+from .describe import DescribeInput, StreamDescription, parse_description
+from .errors import StreamUnavailableError
 from .feed import Feed
 from .publisher import Publisher
 from .subscriber import Subscription
@@ -198,44 +202,80 @@ class WorkflowStreamClient:
             StreamNotFoundError: There is no such workflow.
             NotAStreamError: The workflow hosts no stream.
         """
-        return await self._transport.offset(timedelta(seconds=10))
+        run_id = self._transport.pinned_run_id
+        return await _patiently(lambda timeout: self._transport.offset(run_id, timeout))
+
+    async def describe(
+        self, *, items: int = 0, from_offset: int = 0, batches: int = 0
+    ) -> StreamDescription:
+        """Return what the stream says about itself: bounds, publishers, and what is asked for.
+
+        Costs O(publishers + items + batches), whatever the log holds, and writes no history.
+
+        Args:
+            items: How many items to add, without their values; at most 1,000.
+            from_offset: The offset to add items from.
+            batches: How many of the last batches to add, with what became of them; at most 1,000.
+
+        Raises:
+            StreamUnavailableError: No worker or no server answered within 10 seconds.
+            StreamNotFoundError: There is no such workflow.
+            NotAStreamError: The workflow hosts no stream, or one that does not describe itself.
+        """
+        asked, run_id = DescribeInput(from_offset, items, batches), self._transport.pinned_run_id
+        return parse_description(
+            await _patiently(lambda timeout: self._transport.describe(run_id, asked, timeout))
+        )
 
     @overload
     def subscribe(
         self,
         topics: str | list[str] | None = ...,
-        from_offset: int = ...,
+        from_offset: int | Literal["latest"] = ...,
         *,
         result_type: type[T],
         poll_cooldown: timedelta | None = ...,
+        on_truncated: Literal["skip", "raise"] = ...,
+        stream_id: str | None = ...,
     ) -> Subscription[T]: ...
     @overload
     def subscribe(
         self,
         topics: str | list[str] | None = ...,
-        from_offset: int = ...,
+        from_offset: int | Literal["latest"] = ...,
         *,
         result_type: None = None,
         poll_cooldown: timedelta | None = ...,
+        on_truncated: Literal["skip", "raise"] = ...,
+        stream_id: str | None = ...,
     ) -> Subscription[Any]: ...
 
     def subscribe(
         self,
         topics: str | list[str] | None = None,
-        from_offset: int = 0,
+        from_offset: int | Literal["latest"] = 0,
         *,
         result_type: type[Any] | None = None,
         poll_cooldown: timedelta | None = None,
+        on_truncated: Literal["skip", "raise"] = "skip",
+        stream_id: str | None = None,
     ) -> Subscription[Any]:
         """Open a subscription: an async iterator of `WorkflowStreamItem`. Does no I/O yet.
 
         Args:
             topics: One topic, a list of them, or None or an empty list for all.
             from_offset: Where to start. 0: at the oldest item there is. Beyond the end: waits.
+                "latest": at the end, as it is when the subscription starts (`async with`,
+                `await subscription.start()`, or else the first read).
             result_type: What to decode the items as; None: what the converter makes of them
                 (for JSON: dicts, lists, strings, numbers); `RawValue`: not at all.
             poll_cooldown: Least time between two pages. None: as they come, at most every 10 ms
                 (100 ms where a host can only be read by updates, which cost history).
+            on_truncated: What to do where items were truncated before they were read: "skip" to
+                the base, where the next item's `missed` says how many they were, or "raise" an
+                `OffsetTruncatedError` first. Starting at 0 never raises.
+            stream_id: The `Subscription.stream_id` that `from_offset` was saved for: a new stream
+                under the same workflow id then raises instead of being taken for it.
 
         Raises:
             InvalidOffsetError: `from_offset` is negative or no whole number.
@@ -253,8 +293,10 @@ class WorkflowStreamClient:
             self._converter,
             [check_topic(name) for name in names],
             from_offset,
-            result_type,
-            poll_cooldown,
+            result_type=result_type,
+            poll_cooldown=poll_cooldown,
+            on_truncated=on_truncated,
+            stream_id=stream_id,
         )
 
     def _open_feed(self) -> Feed:
@@ -303,9 +345,32 @@ class TopicHandle(Generic[T]):
         self._client._publisher.publish(self._name, value, force_flush=force_flush)  # pyright: ignore[reportPrivateUsage]
 
     def subscribe(
-        self, from_offset: int = 0, *, poll_cooldown: timedelta | None = None
+        self,
+        from_offset: int | Literal["latest"] = 0,
+        *,
+        poll_cooldown: timedelta | None = None,
+        on_truncated: Literal["skip", "raise"] = "skip",
+        stream_id: str | None = None,
     ) -> Subscription[T]:
         """Open a subscription to this topic, decoded as its type. See the client's `subscribe`."""
         return self._client.subscribe(
-            self._name, from_offset, result_type=self._type, poll_cooldown=poll_cooldown
+            self._name,
+            from_offset,
+            result_type=self._type,
+            poll_cooldown=poll_cooldown,
+            on_truncated=on_truncated,
+            stream_id=stream_id,
         )
+
+
+async def _patiently(ask: Callable[[timedelta], Awaitable[T]]) -> T:
+    """Ask until there is an answer, for ten seconds: one try can hang, or meet a hand-over."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + 10
+    while True:
+        try:
+            return await ask(timedelta(seconds=max(0.1, min(2.0, deadline - loop.time()))))
+        except StreamUnavailableError:
+            if loop.time() > deadline - 0.1:
+                raise
+            await asyncio.sleep(0.05 * random.random())

@@ -7,7 +7,7 @@ is acknowledged. So the last accepted number is all that has to be remembered:
                duplicate <---|---> accepted, and remembered
 
 A gap (3, then 5) is accepted: it is a batch that the publisher gave up. Pure: the time of a batch
-is an argument. Publishers are forgotten only in a snapshot, by age: forgetting one that is still
+is an argument. Publishers are forgotten by age alone, never by count: forgetting one that is still
 retrying would let its duplicate in.
 
 Next: `outbox.py`, the other end: how a publisher numbers and retries.
@@ -16,22 +16,29 @@ Next: `outbox.py`, the other end: how a publisher numbers and retries.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 
 @dataclass
 class Publisher:
-    """What the log knows of one publisher: its last accepted sequence, and when it came."""
+    """What the log knows of one publisher: its last accepted sequence, and when that came.
+
+    And how many of its batches were accepted, dropped as duplicates, and refused as invalid.
+    """
 
     sequence: int
     last_seen: datetime
+    accepted: int = 0
+    dropped: int = 0
+    refused: int = 0
 
 
 class Publishers:
     """The publishers' table.
 
-    Invariant: a publisher's sequence never goes back, and only `accept` changes it.
+    Invariant: a publisher's sequence never goes back, and only `accept` changes it: neither a
+    duplicate nor a refused batch does.
 
     Example:
         >>> table, noon = Publishers(), datetime(2026, 1, 1, 12)
@@ -50,18 +57,35 @@ class Publishers:
         if not publisher_id:
             return True
         row = self._rows.get(publisher_id)
-        if row is not None and sequence <= row.sequence:
+        if row is None:
+            row = self._rows[publisher_id] = Publisher(sequence, now)
+        elif sequence <= row.sequence:
+            row.dropped += 1
             return False
-        self._rows[publisher_id] = Publisher(sequence, now)
+        row.sequence, row.last_seen = sequence, now
+        row.accepted += 1
         return True
+
+    def refuse(self, publisher_id: str) -> None:
+        """Count an invalid batch. One from nobody we know leaves no row."""
+        if (row := self._rows.get(publisher_id)) is not None:
+            row.refused += 1
 
     def snapshot(self, now: datetime, ttl: timedelta) -> dict[str, Publisher]:
         """Return a copy of the rows that were seen within `ttl`. The table itself is unchanged."""
         return {
-            publisher_id: Publisher(row.sequence, row.last_seen)
+            publisher_id: replace(row)
             for publisher_id, row in self._rows.items()
             if now - row.last_seen <= ttl
         }
+
+    def prune(self, now: datetime, ttl: timedelta) -> None:
+        """Forget the publishers that were not seen within `ttl`."""
+        self._rows = self.snapshot(now, ttl)
+
+    def items(self) -> Iterator[tuple[str, Publisher]]:
+        """All publishers, in the order they first came. The rows are the table's own."""
+        return iter(self._rows.items())
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -28,6 +28,39 @@ class InvalidOffsetError(StreamError, ValueError):
         )
 
 
+class OffsetTruncatedError(StreamError):
+    """What was asked for was truncated. The subscription has moved to the base: read on there."""
+
+    def __init__(self, from_offset: int, base_offset: int) -> None:
+        super().__init__(from_offset, base_offset)
+        self.from_offset = from_offset
+        self.base_offset = base_offset
+
+    def __str__(self) -> str:
+        return (
+            f"Offsets {self.from_offset} to {self.base_offset - 1} were truncated before they were "
+            f"read: {self.base_offset - self.from_offset} items are gone. Read on to get the rest, "
+            f"from offset {self.base_offset}."
+        )
+
+
+class StreamChangedError(StreamError):
+    """The workflow id now names another stream than the one an offset was saved for."""
+
+    def __init__(self, workflow_id: str, expected: str, actual: str) -> None:
+        super().__init__(workflow_id, expected, actual)
+        self.workflow_id = workflow_id
+        self.expected = expected
+        self.actual = actual
+
+    def __str__(self) -> str:
+        return (
+            f"The stream at workflow id {self.workflow_id!r} is {self.actual}, not "
+            f"{self.expected}: a workflow was started anew under this id. Saved offsets do not "
+            "hold for it; subscribe from 0."
+        )
+
+
 class InvalidTopicError(StreamError, ValueError):
     """A topic name that is empty or no string."""
 

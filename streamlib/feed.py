@@ -63,7 +63,6 @@ class Feed:
         self.by_update = False
         self.progress = 0  # how often something happened: tells whether an answer may be old
         self.end_offset = 0  # the highest end seen
-        self.stream_id: str | None = None
         self._transport = transport
         self._run: Run | None = None
         self._readers: dict[object, float] = {}
@@ -117,6 +116,25 @@ class Feed:
             task.cancel()
         return tasks
 
+    async def run(self) -> Run | None:
+        """Return the run that the stream lives in, once it is known; None if nobody waits for it.
+
+        Raises:
+            StreamNotFoundError: There is none.
+        """
+        await self._resolved.wait()
+        if self._run is None and self.failure is not None:
+            raise self.failure
+        return self._run
+
+    async def latest(self) -> int:
+        """Return the end offset as it is now."""
+        run_id = self._current().run_id
+        timeout = timedelta(seconds=_READ_TIMEOUTS[0])
+        end = await self._persist(lambda _: self._transport.offset(run_id, timeout))
+        self.end_offset = max(self.end_offset, end)
+        return end
+
     def holds(self, position: int) -> bool:
         """Whether the window can serve a reader at `position`, now or when more has come."""
         return self.window is not None and self.window.base_offset <= position
@@ -162,7 +180,6 @@ class Feed:
         answer = await self._persist(lambda tries: self._try_read(topics, from_offset, tries))
         end = answer.end_offset
         self.end_offset = max(self.end_offset, answer.page.next_offset if end is None else end)
-        self.stream_id = answer.stream_id or (self._run.stream_id if self._run else None)
         return answer
 
     async def _try_read(self, topics: Collection[str], from_offset: int, tries: int) -> Answer:
@@ -207,6 +224,16 @@ class Feed:
         await self._read_on()
         self.progress += 1
         self.status = ended.status
+
+    @property
+    def workflow_id(self) -> str:
+        """The id of the workflow that hosts the stream."""
+        return self._transport.workflow_id
+
+    @property
+    def stream_id(self) -> str | None:
+        """The id of the stream: of the first run in its workflow's chain; None if not known yet."""
+        return self._run.stream_id if self._run is not None else None
 
     def _current(self) -> Run:
         assert self._run is not None

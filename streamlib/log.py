@@ -117,6 +117,12 @@ class Log:
             items.append((offset, item))
         return Page(items, max(from_offset, self.end_offset), False)
 
+    def items_from(self, from_offset: int, count: int) -> list[tuple[int, Item]]:
+        """Return at most `count` items from `from_offset` on, of all topics and of any size."""
+        start = max(from_offset, self._base)
+        items = self._items[start - self._base : start - self._base + count]
+        return list(enumerate(items, start))
+
     def truncate(self, up_to_offset: int) -> None:
         """Drop all items below `up_to_offset`; nothing happens if that is not above the base.
 

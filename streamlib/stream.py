@@ -4,6 +4,7 @@
     update poll    --> wait until there is something --> Log.read        (writes history)
     query  poll    --------------------------------------> Log.read      (writes nothing)
     query  offset  --------------------------------------> Log.end_offset
+    query  describe -------------------------------------> log, table and ledger, to look at
 
 The handlers take `*args` and parse by hand: nothing that arrives can fail the workflow task.
 Knows nothing of clients. Next: `client.py`, the other half.
@@ -14,17 +15,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import Any, NoReturn, TypeVar, overload
+from typing import Any, Literal, NoReturn, TypeVar, cast, overload
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from .binding import TopicTypes
-from .carry import check_size, restore, state_of
+from .carry import restore, state_of, that_fits
+from .describe import description_json, parse_describe
 from .errors import MalformedInputError, StateTooLargeError, TruncateOutOfRangeError
+from .ledger import Ledger
 from .log import Item
+from .rollover import RollOverReason, roll_over_reasons
 from .topic import WorkflowTopicHandle
 from .wire import (
+    DESCRIBE_QUERY,
     INVALID_POLL,
     MAX_PAGE_BYTES,
     MAX_STATE_BYTES,
@@ -38,6 +43,7 @@ from .wire import (
     PollInput,
     WorkflowStreamState,
     answer_json,
+    claimed_publisher,
     encode_item,
     parse_poll,
     parse_publish,
@@ -68,11 +74,19 @@ class WorkflowStream:
                 self.status = self.stream.topic("status", type=StatusEvent)
     """
 
-    def __init__(self, prior_state: WorkflowStreamState | None = None) -> None:
+    def __init__(
+        self,
+        prior_state: WorkflowStreamState | None = None,
+        *,
+        publisher_ttl: timedelta | None = None,
+    ) -> None:
         """Start with an empty log, or with the one a previous run left, and register the handlers.
 
         Args:
             prior_state: What `get_state` returned in the previous run, or None on a first start.
+            publisher_ttl: Forget publishers that were idle for longer, also between roll-overs.
+                Must exceed every client's `max_retry_duration`. None: they are forgotten only
+                when the stream rolls over.
 
         Raises:
             RuntimeError: Not called directly from a method named `__init__`, or for a second time.
@@ -94,11 +108,16 @@ class WorkflowStream:
         self._topic_types = TopicTypes()
         self._detaching = False
         self._stream_id = workflow.info().first_execution_run_id
+        self._ledger = Ledger()
+        self._signals = self._updates = 0  # of this run
+        self._publisher_ttl = publisher_ttl
+        self._next_prune = workflow.now()
 
         workflow.set_signal_handler(PUBLISH_SIGNAL, self._on_publish)
         workflow.set_update_handler(POLL, self._on_poll, validator=self._validate_poll)
         workflow.set_query_handler(POLL, self._on_read)
         workflow.set_query_handler(OFFSET_QUERY, self._on_offset)
+        workflow.set_query_handler(DESCRIBE_QUERY, self._on_describe)
 
     @overload
     def topic(self, name: str) -> WorkflowTopicHandle[Any]: ...
@@ -154,12 +173,28 @@ class WorkflowStream:
                 `max_retry_duration` of every client, or a late retry is taken for a new batch.
 
         Raises:
-            ApplicationError: Of type `StateTooLarge`, if no next run could take it.
+            ApplicationError: Of type `StateTooLarge`, if no next run could take it, even with the
+                log compressed.
         """
-        state = state_of(self._log, self._publishers, workflow.now(), publisher_ttl)
-        if self._log.size > MAX_STATE_BYTES // 2:
-            self._check_size([state])
-        return state
+        if self._log.size < MAX_STATE_BYTES // 2:
+            return self._state(publisher_ttl, packed=False)
+        [state] = self._args(lambda state: [state], publisher_ttl, "raise")
+        return cast(WorkflowStreamState, state)
+
+    def should_roll_over(self) -> list[RollOverReason]:
+        """Return why this run should continue as new; an empty list while there is no hurry.
+
+        Looks at history events and bytes, and at publish signals and poll updates, which the
+        server's own suggestion leaves out. Deterministic: the workflow may decide by it.
+        """
+        info = workflow.info()
+        used = {
+            "history events": info.get_current_history_length(),
+            "history bytes": info.get_current_history_size(),
+            "signals": self._signals,
+            "updates": self._updates,
+        }
+        return roll_over_reasons(used, suggested=info.is_continue_as_new_suggested())
 
     def detach_pollers(self) -> None:
         """Answer the waiting poll updates and reject new ones, until this run ends.
@@ -174,14 +209,19 @@ class WorkflowStream:
         build_args: Callable[[WorkflowStreamState], Sequence[Any]],
         *,
         publisher_ttl: timedelta = DEFAULT_PUBLISHER_TTL,
+        on_too_large: Literal["raise", "truncate"] = "raise",
     ) -> NoReturn:
         """Hand the stream over to a new run of this workflow. Does not return.
 
-        Detaches the pollers, waits for the handlers to finish, and continues as new.
+        Detaches the pollers, waits for the handlers to finish, and continues as new. Call it from
+        the workflow's `run`: a handler would wait for itself.
 
         Args:
-            build_args: Gets the state, returns the arguments of the new run.
+            build_args: Gets the state, returns the arguments of the new run. May be called more
+                than once: with a compressed log, if only that fits.
             publisher_ttl: As for `get_state`.
+            on_too_large: What to do if even that does not fit: raise, or truncate the oldest items
+                until it does. Readers see that gap like any other.
 
         Raises:
             ApplicationError: Of type `StateTooLarge`, if the arguments do not fit. Nothing was
@@ -191,8 +231,7 @@ class WorkflowStream:
         self.detach_pollers()
         try:
             await workflow.wait_condition(workflow.all_handlers_finished)
-            args = build_args(self.get_state(publisher_ttl=publisher_ttl))
-            self._check_size(args)
+            args = self._args(build_args, publisher_ttl, on_too_large)
         except BaseException:
             self._detaching = False
             raise
@@ -202,22 +241,59 @@ class WorkflowStream:
         # Interned: a log has many items and few topics.
         self._log.append(Item(sys.intern(topic), data, wire_size(topic, data)))
 
-    def _check_size(self, args: Sequence[Any]) -> None:
-        try:
-            check_size(args, workflow.payload_converter())
-        except StateTooLargeError as error:
-            raise ApplicationError(str(error), type=STATE_TOO_LARGE, non_retryable=True) from error
+    def _state(self, publisher_ttl: timedelta, *, packed: bool) -> WorkflowStreamState:
+        now = workflow.now()
+        return state_of(self._log, self._publishers, now, publisher_ttl, packed=packed)
+
+    def _args(
+        self,
+        build_args: Callable[[WorkflowStreamState], Sequence[Any]],
+        publisher_ttl: timedelta,
+        on_too_large: str,
+    ) -> Sequence[Any]:
+        """The arguments of the next run, with a state that fits."""
+
+        def build(packed: bool) -> Sequence[Any]:
+            return build_args(self._state(publisher_ttl, packed=packed))
+
+        while True:
+            try:
+                return that_fits(build, workflow.payload_converter())
+            except StateTooLargeError as error:
+                if on_too_large != "truncate" or not len(self._log):
+                    raise ApplicationError(
+                        str(error), type=STATE_TOO_LARGE, non_retryable=True
+                    ) from error
+                # Items differ in size, so this may take more than one step.
+                keep = int(len(self._log) * error.limit / error.size * 0.9)
+                self._log.truncate(self._log.end_offset - keep)
 
     def _on_publish(self, *args: Any) -> None:
         """Append a batch, unless it is malformed or was here already. Never raises."""
+        self._signals += 1
         try:
             batch = parse_publish(args)
         except MalformedInputError as error:
             workflow.logger.warning("a publish signal was refused: %s", error)
+            publisher_id = claimed_publisher(args)
+            self._publishers.refuse(publisher_id)
+            self._ledger.refused(publisher_id, error.reason)
             return
-        if self._publishers.accept(batch.publisher_id, batch.sequence, workflow.now()):
-            for entry in batch.items:
-                self._append(entry.topic, entry.data)
+        self._prune()
+        if not self._publishers.accept(batch.publisher_id, batch.sequence, workflow.now()):
+            self._ledger.duplicate(batch.publisher_id, batch.sequence)
+            return
+        first = self._log.end_offset
+        for entry in batch.items:
+            self._append(entry.topic, entry.data)
+        self._ledger.accepted(batch.publisher_id, batch.sequence, first, len(batch.items))
+
+    def _prune(self) -> None:
+        """Forget idle publishers, if that was asked for; now and then, not for every batch."""
+        now = workflow.now()
+        if self._publisher_ttl is not None and now >= self._next_prune:
+            self._publishers.prune(now, self._publisher_ttl)
+            self._next_prune = now + self._publisher_ttl / 10
 
     def _validate_poll(self, *args: Any) -> None:
         """Reject a poll before it is written to history."""
@@ -227,6 +303,7 @@ class WorkflowStream:
 
     async def _on_poll(self, *args: Any) -> dict[str, Any]:
         """Wait until there is something to say, then answer like the query."""
+        self._updates += 1
         poll = self._parse_poll(args)
         # The base can move past the question while it waits, so the condition asks anew each time.
         await workflow.wait_condition(
@@ -249,6 +326,21 @@ class WorkflowStream:
 
     def _on_offset(self, *_: Any) -> int:
         return self._log.end_offset
+
+    def _on_describe(self, *args: Any) -> dict[str, Any]:
+        try:
+            asked = parse_describe(args)
+        except MalformedInputError as error:
+            raise ApplicationError(str(error), type=INVALID_POLL, non_retryable=True) from error
+        return description_json(
+            asked,
+            self._log,
+            self._publishers,
+            self._ledger,
+            stream_id=self._stream_id,
+            run_id=workflow.info().run_id,
+            signals=self._signals,
+        )
 
     def _read(self, poll: PollInput) -> dict[str, Any]:
         page = self._log.read(poll.from_offset, poll.topics, MAX_PAGE_BYTES)

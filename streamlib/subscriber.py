@@ -15,14 +15,19 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from temporalio.api.common.v1 import Payload
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.converter import PayloadConverter
 
 from .cursor import Cursor
-from .errors import ItemDecodeError, MalformedInputError
+from .errors import (
+    ItemDecodeError,
+    MalformedInputError,
+    OffsetTruncatedError,
+    StreamChangedError,
+)
 from .feed import Feed
 from .log import Item, Page
 from .wire import WorkflowStreamItem
@@ -51,20 +56,27 @@ class Subscription(Generic[T]):
         open_feed: Callable[[], Feed],
         converter: PayloadConverter,
         topics: list[str],
-        from_offset: int,
-        result_type: Any,
-        poll_cooldown: timedelta | None,
+        from_offset: int | Literal["latest"],
+        *,
+        result_type: Any = None,
+        poll_cooldown: timedelta | None = None,
+        on_truncated: Literal["skip", "raise"] = "skip",
+        stream_id: str | None = None,
     ) -> None:
         self._open_feed = open_feed
         self._converter = converter
         self._topics = frozenset(topics)
-        self._cursor = Cursor(from_offset)
+        self._latest = from_offset == "latest"
+        self._cursor = Cursor(0 if from_offset == "latest" else from_offset)
+        self._raise_on_gap = on_truncated == "raise"
+        self._expected_id = stream_id
+        self._started = False
         self._result_type = result_type
         self._cooldown = poll_cooldown.total_seconds() if poll_cooldown is not None else None
         self._feed: Feed | None = None
         self._leave: Callable[[], None] | None = None
         self._page: deque[tuple[int, Item]] = deque()
-        self._page_end = from_offset
+        self._page_end = 0
         self._last_take = 0.0
         self._reading = False
         self._closed = False
@@ -102,6 +114,36 @@ class Subscription(Generic[T]):
         """Why nothing can be read just now (no worker, no server); None if all is well."""
         return self._feed.trouble if self._feed else None
 
+    @property
+    def stream_id(self) -> str | None:
+        """The stream's id; None before the start. Save it beside an offset, to guard that."""
+        return self._feed.stream_id if self._feed else None
+
+    async def start(self) -> Subscription[T]:
+        """Start now, and return this subscription: find the stream, resolve "latest".
+
+        `async with` does so, and so does the first read. Call it where the moment matters:
+        "latest" means the end at this moment.
+
+        Raises:
+            StreamNotFoundError: There is no such workflow.
+            StreamChangedError: It hosts another stream than the `stream_id` that was given.
+            CancelledError: Cancelled; it can be started again.
+        """
+        if self._started or self._closed:
+            return self
+        feed = self._join()
+        run = await feed.run()
+        if run is None:  # closed meanwhile
+            return self
+        if self._expected_id not in (None, run.stream_id):
+            await self.aclose()
+            raise StreamChangedError(feed.workflow_id, str(self._expected_id), run.stream_id)
+        if self._latest:
+            self._cursor.pass_over(await feed.latest())
+        self._started = True
+        return self
+
     def __aiter__(self) -> AsyncIterator[WorkflowStreamItem[T]]:
         return self
 
@@ -111,7 +153,10 @@ class Subscription(Generic[T]):
         Raises:
             StopAsyncIteration: The run has closed and all was delivered, or this was closed.
             ItemDecodeError: The item cannot be decoded as asked. The next call goes on after it.
+            OffsetTruncatedError: Items were truncated before they were read, and `on_truncated`
+                is "raise". The next call goes on at the base.
             StreamNotFoundError: There is no such workflow.
+            StreamChangedError: It hosts another stream than the `stream_id` that was given.
             NotAStreamError: The workflow hosts no stream.
             RPCError: The server refuses us (permission denied, say).
             RuntimeError: Another task is reading from this subscription just now.
@@ -122,6 +167,7 @@ class Subscription(Generic[T]):
         self._reading = True
         try:
             while not self._page:
+                await self.start()
                 if self._closed or not await self._fetch():
                     raise StopAsyncIteration
         finally:
@@ -139,7 +185,8 @@ class Subscription(Generic[T]):
             self._leave()
 
     async def __aenter__(self) -> Subscription[T]:
-        return self
+        """Start. Raises as `start` does."""
+        return await self.start()
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
@@ -158,8 +205,10 @@ class Subscription(Generic[T]):
             return True
         mark, over = feed.progress, feed.status is not None
         answer = await feed.read(self._topics, position)
-        self._skip_gap(answer.base_offset, answer.page)
+        base = self._skip_gap(answer.base_offset, answer.page)
         self._take(answer.page)
+        if self._raise_on_gap and 0 < position < base:
+            raise OffsetTruncatedError(position, base)
         if feed.by_update:
             return bool(self._page) or not over or self._finish(feed)
         if not answer.page.more_ready and feed.progress == mark:
@@ -182,12 +231,17 @@ class Subscription(Generic[T]):
         if cooldown and self._last_take + cooldown > now:
             await asyncio.sleep(self._last_take + cooldown - now)
 
-    def _skip_gap(self, base_offset: int | None, page: Page) -> None:
-        """Note what was truncated; a host that does not say so shows it only to an open filter."""
-        if base_offset is None and page.items and not self._topics:
-            base_offset = page.items[0][0]
-        if base_offset is not None:
-            self._cursor.skip_to(base_offset)
+    def _skip_gap(self, base_offset: int | None, page: Page) -> int:
+        """Note what was truncated, and return where the log begins, as far as can be told.
+
+        A host that does not say its base offset (the peer's) shows a gap only to a reader of all
+        topics, by the offset of the first item: to others the items between may have been theirs
+        or not.
+        """
+        if base_offset is None:
+            base_offset = page.items[0][0] if page.items and not self._topics else 0
+        self._cursor.skip_to(base_offset)
+        return base_offset
 
     def _take(self, page: Page) -> None:
         self._page.extend(page.items)

@@ -39,8 +39,10 @@ from temporalio.client import (
 from temporalio.converter import WorkflowSerializationContext
 from temporalio.service import RPCError, RPCStatusCode
 
+from .describe import DescribeInput
 from .errors import NotAStreamError, StreamNotFoundError, StreamUnavailableError
 from .wire import (
+    DESCRIBE_QUERY,
     OFFSET_QUERY,
     POLL,
     PUBLISH_SIGNAL,
@@ -136,6 +138,10 @@ class Transport(Protocol):
         """Return what is there now."""
         ...
 
+    async def offset(self, run_id: str, timeout: timedelta) -> int:
+        """Return the end offset."""
+        ...
+
     async def poll(self, run_id: str, topics: Collection[str], from_offset: int) -> Answer:
         """Wait until something is there, then return it."""
         ...
@@ -202,9 +208,13 @@ class TemporalTransport:
         poll = {"topics": list(topics), "from_offset": from_offset}
         return parse_answer(await self._query(run_id, POLL, [poll], timeout))
 
-    async def offset(self, timeout: timedelta) -> int:
+    async def offset(self, run_id: str, timeout: timedelta) -> int:
         """Return the end offset. Raises as `read` does."""
-        return int(await self._query(self.pinned_run_id, OFFSET_QUERY, [], timeout))
+        return int(await self._query(run_id, OFFSET_QUERY, [], timeout))
+
+    async def describe(self, run_id: str, asked: DescribeInput, timeout: timedelta) -> Any:
+        """Return what the stream says about itself, as JSON. Raises as `read` does."""
+        return await self._query(run_id, DESCRIBE_QUERY, [asked._asdict()], timeout)
 
     async def poll(self, run_id: str, topics: Collection[str], from_offset: int) -> Answer:
         """Wait until the log holds something from `from_offset` on, then return it.

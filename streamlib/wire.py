@@ -28,6 +28,7 @@ from .log import Item, Log, Page
 PUBLISH_SIGNAL = "__temporal_workflow_stream_publish"
 POLL = "__temporal_workflow_stream_poll"  # the name of an update and of a query: one shape
 OFFSET_QUERY = "__temporal_workflow_stream_offset"
+DESCRIBE_QUERY = "__streamlib_describe"  # ours
 
 TRUNCATED_OFFSET = "TruncatedOffset"
 STREAM_DRAINING = "StreamDraining"
@@ -46,6 +47,7 @@ MAX_STATE_BYTES = 2_000_000
 """The most the input of a next run may have; 2,060,403 bytes were seen to pass, 2.12 MB not."""
 
 _MAX_SEQUENCE = _MAX_OFFSET = 2**63 - 1
+_MAX_ID = 1000  # characters of a publisher's id, which is kept for as long as its row
 
 T = TypeVar("T")
 
@@ -99,10 +101,16 @@ class PollResult:
 
 @dataclass
 class PublisherState:
-    """A publisher's row in the carried state: last accepted sequence, and when it came."""
+    """A publisher's row in the carried state: last accepted sequence, and when it came.
+
+    The counts are ours; a state that the peer left has none.
+    """
 
     sequence: int
     last_seen: datetime
+    accepted: int = 0
+    dropped: int = 0
+    refused: int = 0
 
 
 @dataclass
@@ -110,8 +118,9 @@ class WorkflowStreamState:
     """The whole stream, ready to be the input of the next run.
 
     Type the field that carries it as `WorkflowStreamState | None`, not `Any`: the data converter
-    gives a plain dict for `Any`. `log` holds `{topic, data, offset}` entries; it is typed loosely
-    because typed decoding of a long log costs ten times as much.
+    gives a plain dict for `Any`. `log` holds `{topic, data, offset}` items, or is one compressed
+    string where those would not fit; it is typed loosely because typed decoding of a long log
+    costs ten times as much.
     """
 
     log: Any = field(default_factory=list[Any])
@@ -203,7 +212,7 @@ def parse_publish(args: Sequence[object]) -> PublishInput:
     """
     fields = _only_object("publish signal", args)
     publisher_id, sequence = fields.get("publisher_id", ""), fields.get("sequence", 0)
-    if not isinstance(publisher_id, str):
+    if not isinstance(publisher_id, str) or len(publisher_id) > _MAX_ID:
         raise MalformedInputError("publish signal", f"publisher_id is {shown(publisher_id)}")
     if type(sequence) is not int or not 0 <= sequence <= _MAX_SEQUENCE:
         raise MalformedInputError("publish signal", f"sequence is {shown(sequence)}")
@@ -211,6 +220,13 @@ def parse_publish(args: Sequence[object]) -> PublishInput:
     if not isinstance(items, list):
         raise MalformedInputError("publish signal", "items is no list")
     return PublishInput([_parse_entry(item) for item in items], publisher_id, sequence)
+
+
+def claimed_publisher(args: Sequence[object]) -> str:
+    """The publisher that a refused batch says it is from; empty if it does not say."""
+    fields = args[0] if len(args) == 1 else None
+    claimed = fields.get("publisher_id") if isinstance(fields, dict) else None
+    return claimed if isinstance(claimed, str) and len(claimed) <= _MAX_ID else ""
 
 
 def parse_poll(args: Sequence[object]) -> PollInput:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from temporalio.contrib import workflow_streams as peer
 from temporalio.converter import PayloadConverter
 
-from streamlib.carry import check_size, restore, state_of
+from streamlib.carry import restore, state_of, that_fits
 from streamlib.dedup import Publisher, Publishers
 from streamlib.errors import MalformedInputError, StateTooLargeError
 from streamlib.log import Item, Log
@@ -94,11 +94,43 @@ def test_a_log_that_is_none_is_refused(log: Any) -> None:
         restore(WorkflowStreamState(log=log))
 
 
-def test_what_fits_into_the_next_run_passes_and_one_byte_more_raises_with_both_sizes() -> None:
+def test_what_fits_into_the_next_run_passes_as_it_is() -> None:
     frame = PayloadConverter.default.to_payloads([""])[0].ByteSize()
-    check_size(["x" * (MAX_STATE_BYTES - frame - 10)], CONVERTER)
+    largest = ["x" * (MAX_STATE_BYTES - frame - 10)]
+    assert that_fits(lambda packed: ["packed"] if packed else largest, CONVERTER) == largest
+
+
+def test_what_does_not_fit_is_packed_and_if_that_does_not_either_it_raises_with_both_sizes() -> (
+    None
+):
+    too_large = ["x" * (MAX_STATE_BYTES // 2)] * 2
+    fitting = that_fits(lambda packed: ["packed"] if packed else too_large, CONVERTER)
+    assert fitting == ["packed"]
     with pytest.raises(StateTooLargeError) as raised:
-        check_size(["x" * MAX_STATE_BYTES], CONVERTER)
+        that_fits(lambda packed: too_large, CONVERTER)
     assert raised.value.size > raised.value.limit == MAX_STATE_BYTES
-    with pytest.raises(StateTooLargeError):
-        check_size(["x" * (MAX_STATE_BYTES // 2)] * 2, CONVERTER)
+
+
+def test_a_packed_state_restores_the_same_stream_and_is_much_smaller() -> None:
+    values = [{"n": n, "text": "the same words again and again"} for n in range(500)]
+    log, publishers = stream_of(
+        [encode_item(f"t{n % 3}", v, CONVERTER) for n, v in enumerate(values)]
+    )
+    plain = state_of(log, publishers, NOON, HOUR)
+    packed = state_of(log, publishers, NOON, HOUR, packed=True)
+    twin, _ = restore(packed)
+    assert_the_same(log, twin)
+    assert len(packed.log) * 10 < sum(len(item["data"]) for item in plain.log)
+
+
+async def test_the_peer_refuses_a_packed_state_instead_of_losing_items() -> None:
+    log, publishers = stream_of([encode_item("t", 1, CONVERTER)])
+    state = state_of(log, publishers, NOON, HOUR, packed=True)
+    with pytest.raises((TypeError, RuntimeError)):
+        await over_the_wire(state, peer.WorkflowStreamState)
+
+
+@pytest.mark.parametrize("damage", ["", "text", "zlib1:", "zlib1:***", "zlib1:AAAA", "zlib2:x"])
+def test_a_packed_log_that_is_damaged_is_named_as_such(damage: str) -> None:
+    with pytest.raises(MalformedInputError, match="compressed log"):
+        restore(WorkflowStreamState(log=damage))

@@ -48,7 +48,7 @@ def test_a_dropped_duplicate_does_not_keep_its_publisher_alive() -> None:
     table = Publishers()
     table.accept("p", 1, NOON)
     table.accept("p", 1, NOON + MINUTE)
-    assert table.snapshot(NOON, MINUTE) == {"p": Publisher(1, NOON)}
+    assert table.snapshot(NOON, MINUTE) == {"p": Publisher(1, NOON, accepted=1, dropped=1)}
 
 
 def test_a_snapshot_leaves_out_who_was_idle_for_longer_than_the_ttl() -> None:
@@ -56,7 +56,7 @@ def test_a_snapshot_leaves_out_who_was_idle_for_longer_than_the_ttl() -> None:
     table.accept("old", 1, NOON)
     table.accept("just", 2, NOON + MINUTE)
     now = NOON + 2 * MINUTE
-    assert table.snapshot(now, MINUTE) == {"just": Publisher(2, NOON + MINUTE)}
+    assert table.snapshot(now, MINUTE) == {"just": Publisher(2, NOON + MINUTE, accepted=1)}
     assert table.snapshot(now, 2 * MINUTE).keys() == {"old", "just"}
 
 

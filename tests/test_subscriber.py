@@ -54,8 +54,8 @@ def subscribe(
         PayloadConverter.default,
         topics or [],
         from_offset,
-        result_type,
-        poll_cooldown,
+        result_type=result_type,
+        poll_cooldown=poll_cooldown,
     )
 
 
@@ -399,8 +399,8 @@ async def test_what_trying_again_does_not_mend_raises(
     host: FakeHost, call: str, fault: Callable[[], Exception], error: type[Exception]
 ) -> None:
     host.faults[call] = [fault()]
-    async with subscribe(host) as items:
-        with pytest.raises(error):
+    with pytest.raises(error):
+        async with subscribe(host) as items:
             await anext(items)
 
 
@@ -474,8 +474,9 @@ async def test_closing_ends_a_wait_also_when_nothing_answers(host: FakeHost, cal
 
 
 async def test_a_subscription_that_was_never_read_can_be_closed(host: FakeHost) -> None:
-    async with subscribe(host):
-        pass
+    items = subscribe(host)
+    await items.aclose()
+    assert [item async for item in items] == []
     assert host.calls["resolve"] == 0
 
 

@@ -70,6 +70,7 @@ class OrderWorkflow:
 
     @workflow.run
     async def run(self, input: OrderInput) -> str:
+        """Process the order; return the id of the charge."""
         self.status.publish(StatusEvent("received", input.order_id))
         charge_id = await workflow.execute_activity(
             charge_card, input.order_id, start_to_close_timeout=timedelta(seconds=30)

@@ -1,4 +1,4 @@
-"""The workflows that the server tests run: the same hub, once with our stream, once with the peer's.
+"""The workflows that the server tests run: one hub, with our stream and with the peer's.
 
 A hub publishes, truncates, rolls over and closes on request; it does nothing by itself.
 """

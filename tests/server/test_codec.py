@@ -1,4 +1,4 @@
-"""A codec runs once, on the envelope: nothing readable reaches the server, and all is understood."""
+"""A codec runs once, on the envelope: the server reads nothing, and both ends understand."""
 
 from __future__ import annotations
 

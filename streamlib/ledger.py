@@ -1,0 +1,90 @@
+"""The ledger: which batch gave which offsets, and which were dropped or refused.
+
+    sequence   1         2       2 again     3
+    verdict    accepted  accepted duplicate  accepted
+    offsets    [0 1 2]   [3 4]      |        [5]
+                           ^________|  the copy that won
+
+It exists to be looked at (`describe.py`): the log and its deduplication do not need it. Bounded:
+it forgets the oldest batches. Pure.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import NamedTuple
+
+ACCEPTED, DUPLICATE, REFUSED = "accepted", "duplicate", "refused"
+
+
+class Batch(NamedTuple):
+    """What became of one batch. Offsets `[first_offset, first_offset + items)` are its own.
+
+    For a duplicate they are those of the copy that won, and None if that is forgotten. A batch
+    that was refused has none, but a `reason`.
+    """
+
+    publisher_id: str
+    sequence: int
+    verdict: str
+    first_offset: int | None
+    items: int
+    reason: str = ""
+
+
+class Ledger:
+    """Remembers the last batches, at least `keep` of them and at most twice as many.
+
+    Example:
+        >>> ledger = Ledger()
+        >>> ledger.accepted("p", 1, first_offset=0, items=3); ledger.duplicate("p", 1)
+        >>> ledger.batch_at(2).sequence, ledger.latest(1)[0].first_offset
+        (1, 0)
+    """
+
+    def __init__(self, keep: int = 2048) -> None:
+        self._keep = keep
+        self._batches: list[Batch] = []
+        self._accepted: list[Batch] = []  # with items; their offsets ascend
+        self.refusals = 0
+
+    def accepted(self, publisher_id: str, sequence: int, first_offset: int, items: int) -> None:
+        """Note a batch whose items were appended."""
+        batch = Batch(publisher_id, sequence, ACCEPTED, first_offset, items)
+        self._note(batch)
+        if items:
+            self._accepted.append(batch)
+            if len(self._accepted) >= 2 * self._keep:
+                del self._accepted[: self._keep]
+
+    def duplicate(self, publisher_id: str, sequence: int) -> None:
+        """Note a batch that was here already, and which copy won."""
+        won = next((b for b in reversed(self._accepted) if b[:2] == (publisher_id, sequence)), None)
+        offset, items = (won.first_offset, won.items) if won else (None, 0)
+        self._note(Batch(publisher_id, sequence, DUPLICATE, offset, items))
+
+    def refused(self, publisher_id: str, reason: str) -> None:
+        """Note a batch that was invalid, and why."""
+        self.refusals += 1
+        self._note(Batch(publisher_id, 0, REFUSED, None, 0, reason))
+
+    def latest(self, count: int) -> list[Batch]:
+        """The last `count` batches, oldest first."""
+        return self._batches[-count:] if count > 0 else []
+
+    def batch_at(self, offset: int) -> Batch | None:
+        """The batch that gave `offset`; None if the workflow published it, or it is forgotten."""
+        index = bisect_right(self._accepted, offset, key=_first_offset) - 1
+        if index < 0:
+            return None
+        batch = self._accepted[index]
+        return batch if offset < _first_offset(batch) + batch.items else None
+
+    def _note(self, batch: Batch) -> None:
+        self._batches.append(batch)
+        if len(self._batches) >= 2 * self._keep:
+            del self._batches[: self._keep]
+
+
+def _first_offset(batch: Batch) -> int:
+    return batch.first_offset or 0
