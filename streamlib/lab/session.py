@@ -109,7 +109,7 @@ async def stop(*, everything: bool = False, quiet: bool = False) -> None:
     if everything:
         say(f"all was well; stopped: {', '.join(parts)}.")
     else:
-        say(f"all is well; left running for the next notebook: {', '.join(parts)}.")
+        say("\n  ".join(["all is well; left running for the next notebook:", *parts]))
         say("`await lab.stop(everything=True)` or `make stop` ends them.")
 
 
