@@ -1,0 +1,96 @@
+"""The notebooks as a learner meets them: a real JupyterLab in a real browser, *Run All*."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from streamlib.lab import server, workers
+from tests.browser.jupyter import (
+    CHROMIUM_FLAGS,
+    Jupyter,
+    Seen,
+    jupyter,
+    open_notebook,
+    run_command,
+)
+from tests.notebooks import running
+
+pytestmark = [pytest.mark.browser, pytest.mark.server]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
+    """JupyterLab with a home of its own; what its notebooks leave running is ended."""
+    folder = tmp_path_factory.mktemp("jupyter")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STREAMLIB_HOME", str(folder / "home"))
+        try:
+            with jupyter(folder, running.NOTEBOOKS) as it:
+                yield it
+        finally:
+            for name in workers.names():
+                asyncio.run(workers.stop(name))
+            asyncio.run(server.stop())
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def artefacts(tmp_path: Path) -> Path:
+    """Where pictures go: `$STREAMLIB_ARTEFACTS`, else the test's own folder."""
+    folder = Path(os.environ.get("STREAMLIB_ARTEFACTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def photograph(page: Page, folder: Path, name: str) -> None:
+    """All of a notebook, a screen at a time."""
+    page.set_viewport_size({"width": 1280, "height": 1600})
+    scroller = page.locator(".jp-WindowedPanel-outer")
+    for number in range(12):
+        at_the_end = scroller.evaluate(
+            """(panel, top) => {
+              panel.scrollTop = top;
+              return top + panel.clientHeight >= panel.scrollHeight;
+            }""",
+            number * 1400,
+        )
+        page.wait_for_timeout(100)
+        page.screenshot(path=folder / f"{name}-{number}.png")
+        if at_the_end:
+            break
+
+
+@pytest.mark.parametrize("name", running.names())
+def test_run_all_in_jupyterlab(name: str, lab: Jupyter, browser: Browser, artefacts: Path) -> None:
+    seen = Seen()
+    page = open_notebook(browser, lab, f"{name}.ipynb", seen)
+    page.screenshot(path=artefacts / f"{name}-opened.png")
+    run_command(page, "notebook:run-all-cells")
+    outputs = page.locator(".jp-Notebook .jp-OutputArea-output")
+    try:
+        outputs.get_by_text("all is well; left running").wait_for(timeout=60_000)
+    finally:
+        photograph(page, artefacts, name)
+    assert page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    assert page.locator("[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    prompts = page.locator(".jp-CodeCell .jp-InputPrompt").all_text_contents()
+    assert prompts == [f"[{number}]:" for number in range(1, len(prompts) + 1)]
+    assert len(prompts) == len(running.code_cells(name))
+    assert page.locator(".jp-MarkdownOutput img").evaluate_all(
+        "images => images.every(image => image.naturalWidth > 0 && image.alt)"
+    )
+    assert (seen.foreign, seen.errors) == ([], [])
+    page.context.close()

@@ -1,0 +1,150 @@
+"""A notebook run as a person runs it: in a real kernel, all cells queued at once.
+
+`execute` sends every cell before the first has answered, as *Run All* does; running one by one
+hides what goes wrong only then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbformat import NotebookNode
+
+from streamlib.lab import processes
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+
+
+@dataclass
+class Ran:
+    """What one cell did."""
+
+    cell: str
+    began: float = 0.0
+    ended: float = 0.0
+    printed: str = ""
+    error: str = ""
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.began
+
+
+@dataclass
+class Kernel:
+    """A running kernel and the channels to it."""
+
+    manager: AsyncKernelManager
+    client: AsyncKernelClient
+    output: Path
+    """What the process itself prints: crashes, warnings."""
+    exit_code: int | None = field(default=None)
+
+    async def execute(
+        self, cells: Sequence[tuple[str, str]], *, seconds: float = 120.0
+    ) -> list[Ran]:
+        """Queue all cells (id, source) at once; what each did, once the last has ended."""
+        ran: dict[str, Ran] = {}
+        for cell, source in cells:
+            request = self.client.execute(
+                source, store_history=True, allow_stdin=False, stop_on_error=False
+            )
+            ran[request] = Ran(cell)
+        deadline = time.monotonic() + seconds
+        while not all(each.ended for each in ran.values()):
+            left = deadline - time.monotonic()
+            stuck = [each.cell for each in ran.values() if not each.ended]
+            assert left > 0, f"not ended after {seconds} s: {stuck}"
+            message = await self.client.get_iopub_msg(timeout=left)
+            if one := ran.get(message["parent_header"].get("msg_id", "")):
+                _note(one, message["msg_type"], message["content"])
+        return list(ran.values())
+
+    async def restart(self) -> None:
+        await self.manager.restart_kernel()
+        await self.client.wait_for_ready(timeout=60)
+
+
+def _note(ran: Ran, kind: str, content: Mapping[str, Any]) -> None:
+    match kind:
+        case "status" if content["execution_state"] == "busy":
+            ran.began = time.monotonic()
+        case "status" if content["execution_state"] == "idle":
+            ran.ended = time.monotonic()
+        case "stream":
+            ran.printed += content["text"]
+        case "execute_result" | "display_data":
+            ran.printed += content["data"].get("text/plain", "") + "\n"
+        case "error":
+            ran.error = f"{content['ename']}: {content['evalue']}"
+
+
+@asynccontextmanager
+async def kernel(output: Path, notebook: str = "") -> AsyncIterator[Kernel]:
+    """A kernel of this very Python; it is shut down as Jupyter does, and must end cleanly."""
+    manager = AsyncKernelManager(kernel_name="python3")
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    manager._kernel_spec = KernelSpec(argv=command, display_name="test", language="python")
+    env = {**os.environ, "PYTHONPATH": processes.python_path(), "JPY_SESSION_NAME": notebook}
+    with output.open("w") as file:
+        await manager.start_kernel(env=env, cwd=str(NOTEBOOKS), stdout=file, stderr=file)
+    client = manager.client()
+    client.start_channels()
+    running = Kernel(manager, client, output)
+    try:
+        await client.wait_for_ready(timeout=60)
+        yield running
+        process = manager.provisioner.process  # type: ignore[union-attr]
+        client.shutdown()
+        running.exit_code = await asyncio.to_thread(process.wait, 10)
+    finally:
+        client.stop_channels()
+        await manager.shutdown_kernel(now=True)
+
+
+def read(name: str) -> NotebookNode:
+    return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=nbformat.NO_CONVERT)
+
+
+def names() -> list[str]:
+    return sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+
+
+def code_cells(name: str) -> list[tuple[str, str]]:
+    """Id and source of every code cell, in order."""
+    return [(cell.id, cell.source) for cell in read(name).cells if cell.cell_type == "code"]
+
+
+def solutions(name: str) -> list[tuple[str, str]]:
+    """The folded solutions, as cells."""
+    found: list[tuple[str, str]] = []
+    for cell in read(name).cells:
+        if "solution" in cell.metadata.get("tags", []):
+            fences = re.findall(r"```python\n(.*?)```", cell.source, re.DOTALL)
+            found += [(f"{cell.id} {number}", fence) for number, fence in enumerate(fences)]
+    return found
+
+
+def from_section_of(name: str, cell_id: str) -> list[tuple[str, str]]:
+    """The code cells from the heading above `cell_id` on: where a learner goes on."""
+    cells = read(name).cells
+    at = next(number for number, cell in enumerate(cells) if cell.id == cell_id)
+    start = max(
+        number
+        for number, cell in enumerate(cells[: at + 1])
+        if number == 0 or (cell.cell_type == "markdown" and re.search("^## ", cell.source, re.M))
+    )
+    return [(cell.id, cell.source) for cell in cells[start:] if cell.cell_type == "code"]
