@@ -42,6 +42,7 @@ R = TypeVar("R")
 COALESCE = 0.01  # seconds between two query reads
 _WINDOW_BYTES = 4 * MAX_PAGE_BYTES
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between tries
+_LONG_RUN = 60.0  # seconds after which a failure is a new one, and not the last one again
 _BUSY_PAUSE = 0.01  # the query buffer empties within milliseconds: chance beats patience
 _READ_TIMEOUTS = (2.0, 4.0, 8.0, 16.0, 30.0)  # seconds; a query can hang, a long replay takes time
 
@@ -72,6 +73,8 @@ class Feed:
         self._resolved = asyncio.Event()
         self._last_read = 0.0
         self._abandoned = False
+        self._behind = False  # whether the window was opened a moment too late
+        self._reading_on = asyncio.Lock()
 
     @classmethod
     def shared(cls, key: Hashable, make_transport: Callable[[], Transport]) -> Feed:
@@ -139,10 +142,16 @@ class Feed:
         """Whether the window can serve a reader at `position`, now or when more has come."""
         return self.window is not None and self.window.base_offset <= position
 
-    def open_window(self, end_offset: int) -> None:
-        """Begin to keep what comes from `end_offset` on."""
+    def open_window(self, end_offset: int, progress: int) -> None:
+        """Begin to keep what comes from `end_offset` on, the end when `progress` had been made."""
         if self.window is None:
             self.window = Log(end_offset)
+            self._behind = self.progress != progress
+
+    async def catch_up(self) -> None:
+        """Read what came between a reader's own read and the opening of the window, if anything."""
+        if self._behind:
+            await self._read_on()
 
     async def wait(self, position: int, topics: Collection[str]) -> None:
         """Return when the window has something for this reader, or nothing more will come."""
@@ -194,6 +203,10 @@ class Feed:
                 return await self._transport.read(run_id, topics, from_offset, timeout)
             except PollQueryMissingError:
                 self.by_update = True
+                if self.window is not None:  # the stream has moved to a host without the query
+                    self.window = None
+                    self._wake()
+                    return _nothing(from_offset)
         if self.status is not None:  # an update does not reach a closed run
             return _nothing(from_offset)
         try:
@@ -256,13 +269,16 @@ class Feed:
 
     async def _read_on(self) -> None:
         """Move the window to the end of the log."""
-        more = True
-        while more and self.window is not None and not self.by_update:
-            await self._pace()
-            answer = await self._read((), self.window.end_offset)
-            self._extend_window(answer)
-            more = answer.page.more_ready
-            self._wake()
+        async with self._reading_on:
+            more = True
+            while more and self.window is not None:
+                await self._pace()
+                answer = await self._read((), self.window.end_offset)
+                if self.window is not None:
+                    self._extend_window(answer)
+                more = answer.page.more_ready
+                self._wake()
+            self._behind = False
 
     async def _pace(self) -> None:
         loop = asyncio.get_running_loop()
@@ -292,15 +308,16 @@ class Feed:
                 future.set_result(None)
 
     def _concerns(self, position: int, topics: Collection[str]) -> bool:
-        if self.window is None:
-            return False
+        if self.window is None:  # closed while they waited: they read for themselves
+            return True
         base = self.window.base_offset
         return base > position or bool(self.window.read(position, topics, 1).items)
 
     async def _persist(self, attempt: Callable[[int], Awaitable[R]]) -> R:
         """Try until it works: a reader waits for server and worker as long as it takes."""
-        pause, tries = _FIRST_PAUSE, 0
+        pause, tries, loop = _FIRST_PAUSE, 0, asyncio.get_running_loop()
         while True:
+            begun = loop.time()
             try:
                 result = await attempt(tries)
                 self.trouble = None
@@ -309,6 +326,8 @@ class Feed:
                 tries += not error.busy
                 if tries:
                     self.trouble = error.reason
+                if loop.time() - begun > _LONG_RUN:
+                    pause = _FIRST_PAUSE
                 longest = _BUSY_PAUSE if error.busy else pause
                 await asyncio.sleep(longest * random.random())
                 pause = min(pause * 2, _LONGEST_PAUSE)

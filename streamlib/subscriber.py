@@ -197,6 +197,8 @@ class Subscription(Generic[T]):
         await self._pace(feed)
         position = self._cursor.position
         if feed.window is not None and feed.holds(position):
+            await feed.catch_up()
+        if feed.window is not None and feed.holds(position):
             self._take(feed.window.read(position, self._topics))
             if not self._page:
                 if feed.over:
@@ -211,10 +213,10 @@ class Subscription(Generic[T]):
             raise OffsetTruncatedError(position, base)
         if feed.by_update:
             return bool(self._page) or not over or self._finish(feed)
-        if not answer.page.more_ready and feed.progress == mark:
+        if not answer.page.more_ready:
             # Not at `next_offset`: that is the question, if it was asked beyond the end.
             end = answer.end_offset
-            feed.open_window(answer.page.next_offset if end is None else end)
+            feed.open_window(answer.page.next_offset if end is None else end, mark)
         return True
 
     def _join(self) -> Feed:

@@ -216,7 +216,7 @@ def parse_publish(args: Sequence[object]) -> PublishInput:
         raise MalformedInputError("publish signal", f"publisher_id is {shown(publisher_id)}")
     if type(sequence) is not int or not 0 <= sequence <= _MAX_SEQUENCE:
         raise MalformedInputError("publish signal", f"sequence is {shown(sequence)}")
-    items = fields.get("items", [])
+    items = _list(fields, "items")
     if not isinstance(items, list):
         raise MalformedInputError("publish signal", "items is no list")
     return PublishInput([_parse_entry(item) for item in items], publisher_id, sequence)
@@ -236,7 +236,7 @@ def parse_poll(args: Sequence[object]) -> PollInput:
         MalformedInputError: Anything about them is not as `PollInput` says.
     """
     fields = _only_object("poll", args)
-    topics, from_offset = fields.get("topics", []), fields.get("from_offset", 0)
+    topics, from_offset = _list(fields, "topics"), fields.get("from_offset", 0)
     if not isinstance(topics, list) or not all(isinstance(topic, str) for topic in topics):
         raise MalformedInputError("poll", f"topics is no list of strings but {shown(topics)}")
     if type(from_offset) is not int or from_offset < 0:
@@ -269,7 +269,7 @@ def parse_answer(value: object) -> Answer:
             that is not is kept in its place, to be reported at its offset.
     """
     fields = _only_object("poll answer", [value])
-    items, more_ready = fields.get("items"), fields.get("more_ready")
+    items, more_ready = _list(fields, "items"), fields.get("more_ready")
     if not isinstance(items, list) or not isinstance(more_ready, bool):
         raise MalformedInputError("poll answer", "items is no list, or more_ready no boolean")
     page = Page([_parse_item(item) for item in items], _whole(fields, "next_offset"), more_ready)
@@ -290,6 +290,12 @@ def _parse_item(item: object) -> tuple[int, Item]:
         return offset, Item(topic, decode_payload(data), len(topic) + len(data or ""))
     except MalformedInputError as error:
         return offset, Item(topic, error, len(topic))
+
+
+def _list(fields: Mapping[str, Any], name: str) -> Any:
+    """A list's field; some languages write null for an empty one."""
+    value = fields.get(name)
+    return [] if value is None else value
 
 
 def _whole(fields: Mapping[str, Any], name: str) -> int:
