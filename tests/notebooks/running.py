@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import queue
 import re
-import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from jupyter_client.asynchronous.client import AsyncKernelClient
-from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbformat import NotebookNode
 
@@ -54,9 +53,13 @@ class Kernel:
     exit_code: int | None = field(default=None)
 
     async def execute(
-        self, cells: Sequence[tuple[str, str]], *, seconds: float = 120.0
+        self,
+        cells: Sequence[tuple[str, str]],
+        *,
+        seconds: float = 120.0,
+        until: Callable[[Ran], bool] = lambda ran: ran.ended > 0,
     ) -> list[Ran]:
-        """Queue all cells (id, source) at once; what each did, once the last has ended."""
+        """Queue all cells (id, source) at once; what each did, once `until` holds for all."""
         ran: dict[str, Ran] = {}
         for cell, source in cells:
             request = self.client.execute(
@@ -64,13 +67,13 @@ class Kernel:
             )
             ran[request] = Ran(cell)
         deadline = time.monotonic() + seconds
-        while not all(each.ended for each in ran.values()):
+        while left_over := [each.cell for each in ran.values() if not until(each)]:
             left = deadline - time.monotonic()
-            stuck = [each.cell for each in ran.values() if not each.ended]
-            assert left > 0, f"not ended after {seconds} s: {stuck}"
-            message = await self.client.get_iopub_msg(timeout=left)
-            if one := ran.get(message["parent_header"].get("msg_id", "")):
-                _note(one, message["msg_type"], message["content"])
+            assert left > 0, f"not done after {seconds} s: {left_over}"
+            with suppress(queue.Empty):
+                message = await self.client.get_iopub_msg(timeout=min(left, 1.0))
+                if one := ran.get(message["parent_header"].get("msg_id", "")):
+                    _note(one, message["msg_type"], message["content"])
         return list(ran.values())
 
     async def restart(self) -> None:
@@ -96,8 +99,6 @@ def _note(ran: Ran, kind: str, content: Mapping[str, Any]) -> None:
 async def kernel(output: Path, notebook: str = "") -> AsyncIterator[Kernel]:
     """A kernel of this very Python; it is shut down as Jupyter does, and must end cleanly."""
     manager = AsyncKernelManager(kernel_name="python3")
-    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    manager._kernel_spec = KernelSpec(argv=command, display_name="test", language="python")
     env = {**os.environ, "PYTHONPATH": processes.python_path(), "JPY_SESSION_NAME": notebook}
     with output.open("w") as file:
         await manager.start_kernel(env=env, cwd=str(NOTEBOOKS), stdout=file, stderr=file)

@@ -1,0 +1,102 @@
+"""What a notebook in the repository must look like; no kernel is needed to see it."""
+
+from __future__ import annotations
+
+import re
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+from tests.notebooks import running
+
+TAGS = {"setup", "predict", "exercise", "solution", "raises-exception", "skip-execution"}
+
+FORBIDDEN = {
+    r"^\s*[!%]": "shell commands and magics",
+    r"\btime\.sleep\b": "blocking the loop",
+    r"\basyncio\.run\b": "top-level await does it",
+    r"\brun_until_complete\b": "top-level await does it",
+    r"\binput\(": "waiting for a keyboard that Run All does not have",
+    r"(\b\w+|\))\._[a-z]": "private names",
+    r"^\s*class ": "library logic",
+}
+
+OTHER_WORDS = ["head", "tail", "message", "messages", "entry", "entries", "pending", "exactly once"]
+
+pytestmark = pytest.mark.parametrize("name", running.names())
+
+
+def prose(notebook: NotebookNode) -> str:
+    """The Markdown's words: no code, no figures, no markup."""
+    text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return re.sub(r"!\[[^\]]*\]\([^)]*\)|```.*?```|`[^`]*`|<[^>]+>", " ", text, flags=re.DOTALL)
+
+
+def test_it_is_valid_and_carries_nothing_of_a_run(name: str) -> None:
+    notebook = running.read(name)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert "widgets" not in notebook.metadata
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert (cell.outputs, cell.execution_count) == ([], None), cell.id
+
+
+def test_its_size_is_a_lesson_s(name: str) -> None:
+    notebook = running.read(name)
+    assert len(notebook.cells) <= 35
+    assert len(re.findall(r"[A-Za-z0-9][\w'’.-]*", prose(notebook))) <= 900
+    for cell in notebook.cells:
+        lines = cell.source.splitlines()
+        if cell.cell_type == "code":
+            assert len(lines) <= 15, cell.id
+            assert max(map(len, lines)) <= 90, cell.id
+
+
+def test_its_tags_are_the_known_ones_and_it_starts_and_stops(name: str) -> None:
+    cells = running.read(name).cells
+    tags = {cell.id: set(cell.metadata.get("tags", [])) for cell in cells}
+    assert set().union(*tags.values()) <= TAGS
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert [cell.id for cell in code if "setup" in tags[cell.id]] == [code[0].id]
+    assert "await session.stop()" in code[-1].source
+    for cell in code:
+        assert ("lab.predict(" in cell.source) == ("predict" in tags[cell.id]), cell.id
+        assert ("lab.check(" in cell.source) == ("exercise" in tags[cell.id]), cell.id
+
+
+def test_every_prediction_is_compared_and_every_exercise_has_a_solution(name: str) -> None:
+    sources = "\n".join(source for _, source in running.code_cells(name))
+    solved = "\n".join(source for _, source in running.solutions(name))
+    predicted, compared, asked, answered = (
+        re.findall(rf'lab\.{call}\("([\d.]+)"', text)
+        for call, text in [
+            ("predict", sources),
+            ("compare", sources),
+            ("check", sources),
+            ("check", solved),
+        ]
+    )
+    assert predicted == compared
+    assert asked == answered
+
+
+def test_it_does_nothing_that_a_cell_should_not(name: str) -> None:
+    for cell, source in running.code_cells(name):
+        for pattern, why in FORBIDDEN.items():
+            assert not re.search(pattern, source, re.MULTILINE), f"{cell}: {why}"
+
+
+def test_it_calls_nobody_and_every_figure_says_what_it_shows(name: str) -> None:
+    for cell in running.read(name).cells:
+        assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", cell.source), cell.id
+        for alt, target in re.findall(r"!\[([^\]]*)\]\(([^)]*)\)", cell.source):
+            assert len(alt) > 40, cell.id
+            assert target.startswith("data:image/svg+xml,"), cell.id
+
+
+def test_its_words_are_the_library_s(name: str) -> None:
+    text = prose(running.read(name)).lower()
+    found = [word for word in OTHER_WORDS if re.search(rf"\b{word}\b", text)]
+    assert found == []

@@ -1,0 +1,140 @@
+"""*Run All* as a person does it: every cell queued at once, in a real kernel, on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from streamlib import lab
+from streamlib.connect import connect
+from tests.notebooks import running
+from tests.notebooks.conftest import Start
+from tests.notebooks.running import Kernel, Ran
+
+pytestmark = pytest.mark.server
+
+ORDER = """\
+[status] received: order=order-1
+[progress] charging card...
+[progress] card charged
+[status] shipped: order=order-1
+[progress] charge id: charge-order-1
+[status] complete: order=order-1
+workflow result: charge-order-1
+"""
+
+SEEDS = [int(each) for each in os.environ.get("STREAMLIB_SEEDS", "").split()] or [
+    random.randrange(10**6) for _ in range(3)
+]
+"""Other restart points each time; a test's name holds its seed, `STREAMLIB_SEEDS` repeats it."""
+
+CRASHES = ("Traceback", "Fatal", "panicked", "core dumped", "Segmentation", "never awaited")
+
+
+@pytest.mark.parametrize("name", running.names())
+async def test_all_cells_queued_at_once(name: str, course_home: Path, start: Start) -> None:
+    async with start(name) as kernel:
+        ran = await run_all(kernel, name)
+        for solution in await kernel.execute(running.solutions(name)):
+            assert (solution.error, "Yes." in solution.printed) == ("", True), solution
+    if name.startswith("01"):
+        assert "".join(each.printed for each in ran).count(ORDER) == 1
+        assert [each.printed for each in ran if "[status]" in each.printed] == [ORDER]
+    assert_ended_well(kernel)
+    await assert_nothing_is_left_open()
+
+
+async def run_all(kernel: Kernel, name: str) -> list[Ran]:
+    """Run it; every cell must begin, end, and end well."""
+    cells = running.code_cells(name)
+    ran = await kernel.execute(cells)
+    check(name, ran)
+    assert "all is well" in ran[-1].printed
+    return ran
+
+
+def check(name: str, ran: list[Ran]) -> None:
+    assert all(each.began <= each.ended for each in ran)
+    may_fail = {
+        cell.id
+        for cell in running.read(name).cells
+        if "raises-exception" in cell.metadata.get("tags", [])
+    }
+    assert [each for each in ran if each.error and each.cell not in may_fail] == []
+    assert [(each.cell, each.seconds) for each in ran[1:] if each.seconds > 15] == []
+
+
+def assert_ended_well(kernel: Kernel) -> None:
+    assert kernel.exit_code == 0
+    said = kernel.output.read_text()
+    assert [crash for crash in CRASHES if crash in said] == [], said
+
+
+async def assert_nothing_is_left_open() -> None:
+    """Server and worker go on, as the last cell says; no workflow does."""
+    assert (await lab.status()).ok
+    client = await connect()
+    for _ in range(50):  # what the server lists is a moment late
+        still = [each.id async for each in client.list_workflows("ExecutionStatus = 'Running'")]
+        if not still:
+            break
+        await asyncio.sleep(0.1)
+    assert still == []
+
+
+@pytest.mark.parametrize("reading", ["", "task = asyncio.create_task(events.__anext__())"])
+async def test_a_kernel_with_an_open_subscription_ends_cleanly(
+    reading: str, course_home: Path, start: Start
+) -> None:
+    cells = [
+        "import asyncio; from streamlib import WorkflowStreamClient, lab",
+        "session = await lab.start()",
+        "hub = await lab.host(session, again=True)",
+        "events = WorkflowStreamClient.create(session.client, hub.id).subscribe()",
+        "await lab.arrived(events, patience=0.3)",
+        reading,
+    ]
+    async with start("exit") as kernel:
+        ran = await kernel.execute([(source, source) for source in cells])
+        assert [each.error for each in ran if each.error] == []
+    assert_ended_well(kernel)
+    async with start("exit") as kernel:
+        again = await kernel.execute(
+            [(source, source) for source in [*cells[:4], "print(hub.id)", "await lab.stop()"]]
+        )
+        closed = await kernel.execute([("close", "print(await lab.close_hosts(session))")])
+    assert again[4].printed.startswith("hub-")
+    assert closed[0].printed == "1\n"  # the second kernel found the first one's stream
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("name", running.names())
+async def test_each_alone_and_twice_in_a_row(name: str, empty_home: Path, start: Start) -> None:
+    async with start(name) as kernel:
+        await run_all(kernel, name)
+        await run_all(kernel, name)
+    assert_ended_well(kernel)
+    await assert_nothing_is_left_open()
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", running.names())
+async def test_a_kernel_restart_in_the_middle_of_any_cell(
+    name: str, seed: int, course_home: Path, start: Start
+) -> None:
+    """Restart it there, run the start cell, and go on from the heading."""
+    cells = running.code_cells(name)
+    last = random.Random(seed).randrange(1, len(cells))
+    print(f"seed {seed}: restarted in cell {cells[last][0]!r}")
+    async with start(name) as kernel:
+        await kernel.execute(cells[: last + 1], until=lambda ran: ran.began > 0)
+        await kernel.restart()
+        rest = [cells[0], *running.from_section_of(name, cells[last][0])]
+        check(name, await kernel.execute(rest))
+    assert_ended_well(kernel)
+    await assert_nothing_is_left_open()
