@@ -123,6 +123,31 @@ def test_a_packed_state_restores_the_same_stream_and_is_much_smaller() -> None:
     assert len(packed.log) * 10 < sum(len(item["data"]) for item in plain.log)
 
 
+@given(st.lists(entries, max_size=4), st.integers(0, 10**12))
+async def test_a_packed_state_crosses_the_wire_and_restores_the_same_stream(
+    items: list[Any], base_offset: int
+) -> None:
+    log, publishers = stream_of(items, base_offset)
+    state = state_of(log, publishers, NOON, HOUR, packed=True)
+    twin, rows = restore(await over_the_wire(state, WorkflowStreamState))
+    assert_the_same(log, twin)
+    assert rows.snapshot(NOON, HOUR) == {"p": Publisher(7, NOON)}
+
+
+@given(*[st.integers(0, 10**6)] * 3)
+async def test_the_counts_of_a_publisher_are_carried(a: int, d: int, r: int) -> None:
+    row = Publisher(3, NOON, accepted=a, dropped=d, refused=r)
+    state = state_of(Log(), Publishers({"p": row}), NOON, HOUR)
+    _, twin = restore(await over_the_wire(state, WorkflowStreamState))
+    assert dict(twin.items()) == {"p": row}
+
+
+async def test_a_row_that_the_peer_left_has_no_counts() -> None:
+    theirs = peer.WorkflowStreamState(publishers={"p": peer.PublisherState(3, NOON)})
+    _, twin = restore(await over_the_wire(theirs, WorkflowStreamState))
+    assert dict(twin.items()) == {"p": Publisher(3, NOON)}
+
+
 async def test_the_peer_refuses_a_packed_state_instead_of_losing_items() -> None:
     log, publishers = stream_of([encode_item("t", 1, CONVERTER)])
     state = state_of(log, publishers, NOON, HOUR, packed=True)

@@ -51,6 +51,47 @@ def test_a_dropped_duplicate_does_not_keep_its_publisher_alive() -> None:
     assert table.snapshot(NOON, MINUTE) == {"p": Publisher(1, NOON, accepted=1, dropped=1)}
 
 
+def test_what_became_of_each_batch_is_counted() -> None:
+    table = Publishers()
+    for sequence in (1, 2, 2, 1, 3):
+        table.accept("p", sequence, NOON)
+    table.refuse("p")
+    assert dict(table.items()) == {"p": Publisher(3, NOON, accepted=3, dropped=2, refused=1)}
+
+
+def test_a_refused_batch_changes_no_sequence_and_keeps_nobody_alive() -> None:
+    table = Publishers()
+    table.accept("p", 1, NOON)
+    table.refuse("p")
+    assert table.accept("p", 2, NOON)
+    table.refuse("p")
+    assert table.snapshot(NOON + MINUTE, timedelta(0)) == {}
+
+
+def test_a_refused_batch_from_a_stranger_leaves_no_row() -> None:
+    table = Publishers()
+    table.refuse("stranger")
+    table.refuse("")
+    assert len(table) == 0
+
+
+def test_pruning_forgets_the_idle_and_only_them() -> None:
+    table = Publishers()
+    table.accept("old", 1, NOON)
+    table.accept("new", 1, NOON + MINUTE)
+    table.prune(NOON + 2 * MINUTE, MINUTE)
+    assert [name for name, _ in table.items()] == ["new"]
+    assert not table.accept("new", 1, NOON + 2 * MINUTE)
+    assert table.accept("old", 1, NOON + 2 * MINUTE), "past the TTL a retry is taken for new"
+
+
+def test_publishers_come_in_the_order_they_first_came() -> None:
+    table = Publishers()
+    for name in ("b", "a", "b", "c"):
+        table.accept(name, 9, NOON)
+    assert [name for name, _ in table.items()] == ["b", "a", "c"]
+
+
 def test_a_snapshot_leaves_out_who_was_idle_for_longer_than_the_ttl() -> None:
     table = Publishers()
     table.accept("old", 1, NOON)
@@ -97,3 +138,23 @@ def test_in_any_order_nothing_is_accepted_twice_and_the_sequence_never_goes_back
         sequences = [sequence for who, sequence in accepted if who == name]
         assert sequences == sorted(sequences)
         assert not sequences or sequences[-1] == max(s for who, s in batches if who == name)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("pqr"), st.integers(1, 5), st.integers(0, 9)), max_size=40)
+)
+def test_a_pruned_table_never_loses_who_was_seen_within_the_ttl(
+    batches: list[tuple[str, int, int]],
+) -> None:
+    """As the stream does it: prune before each batch. Times only go forward."""
+    pruned, kept, now = Publishers(), Publishers(), NOON
+    for name, sequence, minutes in batches:
+        now += minutes * MINUTE
+        pruned.prune(now, 5 * MINUTE)
+        recent = kept.snapshot(now, 5 * MINUTE)
+        assert pruned.snapshot(now, 5 * MINUTE) == recent
+        assert pruned.accept(name, sequence, now) == (
+            name not in recent or sequence > recent[name].sequence
+        )
+        kept = Publishers(recent)
+        kept.accept(name, sequence, now)

@@ -105,6 +105,14 @@ def test_truncate_past_the_end_or_to_nonsense_raises_and_changes_nothing(
     assert (log.base_offset, log.end_offset, letters(log.read(0))) == (0, 3, "abc")
 
 
+def test_items_from_an_offset_are_of_all_topics_and_of_any_size() -> None:
+    log = log_of("abcd", base_offset=5)
+    assert [(offset, item.data) for offset, item in log.items_from(6, 2)] == [(6, "b"), (7, "c")]
+    assert [offset for offset, _ in log.items_from(0, 2)] == [5, 6]
+    assert [offset for offset, _ in log.items_from(8, 9)] == [8]
+    assert log.items_from(9, 9) == log.items_from(10**30, 1) == log.items_from(6, 0) == []
+
+
 class LogAgainstAList(RuleBasedStateMachine):
     """Random operations; `everything` is the list of all items ever, `base` what is dropped."""
 
@@ -152,6 +160,12 @@ class LogAgainstAList(RuleBasedStateMachine):
             if offset >= max(start, self.base) and (not topics or item.topic in topics)
         ]
         assert position == max(start, len(self.everything))
+
+    @rule(start=st.integers(0, 20), count=st.integers(0, 20))
+    def items_from_an_offset_are_a_slice_of_the_list(self, start: int, count: int) -> None:
+        start_or_base = max(start, self.base)
+        wanted = list(enumerate(self.everything))[start_or_base : start_or_base + count]
+        assert self.log.items_from(start, count) == wanted
 
     @invariant()
     def bounds_and_size_are_those_of_the_list(self) -> None:
