@@ -223,6 +223,10 @@ class FakeTransport:
         await self._reply(late)
         return answer
 
+    async def offset(self, run_id: str, timeout: timedelta) -> int:
+        await self._meet("offset")
+        return self.host.log.end_offset
+
     async def poll(self, run_id: str, topics: Collection[str], from_offset: int) -> Answer:
         await self._meet("poll")
         log = self.host.log

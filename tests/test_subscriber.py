@@ -7,7 +7,7 @@ import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from temporalio.client import WorkflowExecutionStatus
@@ -15,7 +15,13 @@ from temporalio.common import RawValue
 from temporalio.converter import PayloadConverter
 from temporalio.service import RPCError
 
-from streamlib.errors import InvalidOffsetError, ItemDecodeError, StreamNotFoundError
+from streamlib.errors import (
+    InvalidOffsetError,
+    ItemDecodeError,
+    OffsetTruncatedError,
+    StreamChangedError,
+    StreamNotFoundError,
+)
 from streamlib.feed import Feed
 from streamlib.subscriber import Subscription
 
@@ -44,10 +50,12 @@ def host() -> FakeHost:
 def subscribe(
     host: FakeHost,
     topics: list[str] | None = None,
-    from_offset: int = 0,
+    from_offset: int | Literal["latest"] = 0,
     *,
     result_type: Any = None,
     poll_cooldown: timedelta | None = None,
+    on_truncated: Literal["skip", "raise"] = "skip",
+    stream_id: str | None = None,
 ) -> Subscription[Any]:
     return Subscription(
         lambda: Feed.shared(id(host), lambda: FakeTransport(host)),
@@ -56,6 +64,8 @@ def subscribe(
         from_offset,
         result_type=result_type,
         poll_cooldown=poll_cooldown,
+        on_truncated=on_truncated,
+        stream_id=stream_id,
     )
 
 
@@ -561,3 +571,205 @@ async def test_a_named_cooldown_holds_between_pages_of_the_query_too(host: FakeH
         host.append(1)
         await take(items, 1)
         assert now() - start >= 0.027
+
+
+# --- told, not skipped: on_truncated="raise"
+
+
+async def test_a_gap_raises_once_with_its_bounds_and_reading_goes_on_with_missed(
+    host: FakeHost,
+) -> None:
+    host.append(*range(10))
+    host.truncate(6)
+    async with subscribe(host, from_offset=2, on_truncated="raise") as items:
+        with pytest.raises(OffsetTruncatedError) as raised:
+            await anext(items)
+        assert (raised.value.from_offset, raised.value.base_offset) == (2, 6)
+        assert (items.position, items.missed) == (6, 4)
+        item = await anext(items)
+        assert (item.offset, item.missed, items.missed) == (6, 4, 4)
+        assert (await anext(items)).missed == 0
+
+
+async def test_each_gap_raises_also_one_that_opens_while_it_reads(host: FakeHost) -> None:
+    host.page_bytes = 1
+    host.append(*range(4))
+    async with subscribe(host, on_truncated="raise") as items:
+        assert await take(items, 2) == [0, 1]
+        for base in (3, 6):
+            host.append(*range(4))
+            host.truncate(base)
+            with pytest.raises(OffsetTruncatedError) as raised:
+                await take(items, 3)
+            assert raised.value.base_offset == base
+            assert (await anext(items)).offset == base
+
+
+@pytest.mark.parametrize("topics", [None, ["t"]])
+async def test_from_the_oldest_there_is_never_raises_and_counts_the_base_as_missed(
+    host: FakeHost, topics: list[str] | None
+) -> None:
+    host.append(*range(5))
+    host.truncate(3)
+    async with subscribe(host, topics, on_truncated="raise") as items:
+        item = await anext(items)
+        assert (item.offset, item.missed, items.missed) == (3, 3, 3)
+
+
+async def test_at_the_base_there_is_no_gap(host: FakeHost) -> None:
+    host.append(*range(5))
+    host.truncate(3)
+    async with subscribe(host, from_offset=3, on_truncated="raise") as items:
+        assert await take(items, 2) == [3, 4]
+        assert items.missed == 0
+
+
+async def test_a_gap_that_reaches_to_the_end_is_told_before_anything_comes(
+    host: FakeHost,
+) -> None:
+    host.append(*range(5))
+    host.truncate(5)
+    async with subscribe(host, from_offset=2, on_truncated="raise") as items:
+        with pytest.raises(OffsetTruncatedError):
+            await anext(items)
+        host.append(5)
+        assert ((await anext(items)).missed, items.missed) == (3, 3)
+
+
+async def test_a_filtered_reader_is_told_too(host: FakeHost) -> None:
+    host.append(0, 1, 2, topic="other")
+    host.append(3)
+    host.truncate(3)
+    async with subscribe(host, ["t"], 1, on_truncated="raise") as items:
+        with pytest.raises(OffsetTruncatedError):
+            await anext(items)
+        assert ((await anext(items)).missed, items.missed) == (2, 2)
+
+
+async def test_a_gap_and_an_end_are_both_told(host: FakeHost) -> None:
+    host.append(0, 1)
+    host.truncate(2)
+    host.close()
+    items = subscribe(host, from_offset=1, on_truncated="raise")
+    with pytest.raises(OffsetTruncatedError):
+        await anext(items)
+    assert (await rest(items), items.missed, items.status) == ([], 1, COMPLETED)
+
+
+# --- "latest"
+
+
+async def test_latest_is_the_end_at_the_start(host: FakeHost) -> None:
+    host.append(0, 1)
+    items = subscribe(host, from_offset="latest")
+    host.append(2)
+    assert await items.start() is items
+    assert (items.position, items.missed) == (3, 0)
+    host.append(3)
+    assert await take(items, 1) == [3]
+    await items.aclose()
+
+
+async def test_latest_is_resolved_when_a_block_is_entered(host: FakeHost) -> None:
+    host.append(0)
+    async with subscribe(host, from_offset="latest") as items:
+        host.append(1)
+        assert await take(items, 1) == [1]
+
+
+async def test_latest_without_a_start_is_resolved_by_the_first_read(host: FakeHost) -> None:
+    host.append(0)
+    items = subscribe(host, from_offset="latest")
+    host.append(1)
+    waiting = await waits(host, items)
+    host.append(2)
+    assert (await waiting).data == 2
+    await items.aclose()
+
+
+async def test_latest_of_an_empty_stream_misses_nothing(host: FakeHost) -> None:
+    async with subscribe(host, from_offset="latest", on_truncated="raise") as items:
+        host.append(0)
+        assert ((await anext(items)).missed, items.missed) == (0, 0)
+
+
+async def test_starting_again_changes_nothing(host: FakeHost) -> None:
+    async with subscribe(host, from_offset="latest") as items:
+        host.append(0)
+        await items.start()
+        assert await take(items, 1) == [0]
+        calls = host.calls["offset"], host.calls["resolve"]
+        await items.start()
+    await items.start()
+    assert (host.calls["offset"], host.calls["resolve"]) == calls == (1, 1)
+
+
+@pytest.mark.parametrize("call", ["resolve", "offset"])
+async def test_a_start_that_was_cancelled_can_be_made_again(host: FakeHost, call: str) -> None:
+    blocked = Blocked()
+    host.faults[call] = [blocked]
+    host.append(0)
+    items = subscribe(host, from_offset="latest")
+    starting = asyncio.create_task(items.start())
+    await blocked.reached.wait()
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    host.append(1)
+    blocked.release()
+    await items.start()
+    assert items.position == 2, "it starts when it starts, not when it was first tried"
+    await items.aclose()
+
+
+async def test_a_start_rides_out_what_passes(host: FakeHost) -> None:
+    host.faults["resolve"] = [unavailable()]
+    host.faults["offset"] = [busy(), unavailable()]
+    host.append(0)
+    async with subscribe(host, from_offset="latest") as items:
+        assert items.position == 1
+
+
+async def test_starting_where_no_stream_is_raises(host: FakeHost) -> None:
+    host.faults["resolve"] = [not_found(), not_found()]
+    with pytest.raises(StreamNotFoundError):
+        await subscribe(host).start()
+    with pytest.raises(StreamNotFoundError):
+        async with subscribe(host):
+            pass
+
+
+# --- a saved offset is guarded by the stream's id
+
+
+async def test_a_stream_tells_its_id_and_keeps_it_over_a_roll_over(host: FakeHost) -> None:
+    items = subscribe(host)
+    assert items.stream_id is None
+    await items.start()
+    assert items.stream_id == "run-1"
+    host.roll_over()
+    host.append(0)
+    assert await take(items, 1) == [0]
+    assert items.stream_id == "run-1"
+    await items.aclose()
+
+
+async def test_an_offset_saved_for_this_stream_is_taken(host: FakeHost) -> None:
+    host.append(0, 1)
+    async with subscribe(host, from_offset=1, stream_id="run-1") as items:
+        assert await take(items, 1) == [1]
+
+
+@pytest.mark.parametrize("from_offset", [1, "latest"])
+async def test_an_offset_saved_for_another_stream_raises_and_reads_nothing(
+    host: FakeHost, from_offset: Any
+) -> None:
+    host.append(0, 1)
+    for how in ("start", "async with", "first read"):
+        items = subscribe(host, from_offset=from_offset, stream_id="run-0")
+        with pytest.raises(StreamChangedError) as raised:
+            await {"start": items.start, "async with": items.__aenter__}.get(how, items.__anext__)()
+        assert (raised.value.expected, raised.value.actual) == ("run-0", "run-1")
+        assert (await rest(items), items.status) == ([], None)
+    assert host.calls["read"] == 0
+    await happens(lambda: feeds_running() == 0)

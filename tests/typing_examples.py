@@ -7,6 +7,7 @@ unused, which is an error too.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
@@ -14,6 +15,11 @@ from temporalio.common import RawValue
 from typing_extensions import assert_type
 
 from streamlib import (
+    Batch,
+    ItemDescription,
+    PublisherDescription,
+    RollOverReason,
+    StreamDescription,
     Subscription,
     TopicHandle,
     WorkflowStream,
@@ -43,6 +49,11 @@ async def reading(client: WorkflowStreamClient) -> None:
         assert_type(items, Subscription[str])
         assert_type((await anext(items)).data, str)
         assert_type((items.position, items.lag, items.missed), tuple[int, int, int])
+    guarded = client.subscribe("a", "latest", on_truncated="raise", stream_id="saved")
+    assert_type(guarded, Subscription[Any])
+    assert_type(await guarded.start(), Subscription[Any])
+    assert_type((guarded.stream_id, guarded.trouble), tuple[str | None, str | None])
+    assert_type(client.subscribe(None, "latest", result_type=Event), Subscription[Event])
     assert_type(await client.get_offset(), int)
     async with client as same:
         assert_type(same, WorkflowStreamClient)
@@ -54,9 +65,28 @@ async def a_typed_topic(client: WorkflowStreamClient) -> None:
     assert_type(events.type, type[Event])
     events.publish(Event("a"))
     events.publish(Payload(), force_flush=True)
+    assert_type(events.subscribe("latest", on_truncated="raise"), Subscription[Event])
     async for item in events.subscribe(from_offset=1):
         assert_type(item.data, Event)
     assert_type(client.topic("mixed"), TopicHandle[Any])
+
+
+async def a_description(client: WorkflowStreamClient) -> None:
+    told = await client.describe(items=5, from_offset=3, batches=5)
+    assert_type(told, StreamDescription)
+    assert_type((told.base_offset, told.end_offset, told.size), tuple[int, int, int])
+    assert_type(told.publishers, list[PublisherDescription])
+    assert_type(told.publishers[0].last_seen, datetime)
+    assert_type(told.batches, list[Batch])
+    assert_type(told.batches[0].first_offset, int | None)
+    assert_type(told.items, list[ItemDescription])
+    assert_type(told.items[0].publisher_id, str | None)
+
+
+async def rolling_over(stream: WorkflowStream) -> None:
+    assert_type(stream.should_roll_over(), list[RollOverReason])
+    if stream.should_roll_over():
+        await stream.continue_as_new(lambda state: [state], on_too_large="truncate")
 
 
 def in_the_workflow(stream: WorkflowStream) -> None:
@@ -71,5 +101,9 @@ def rejected(client: WorkflowStreamClient, stream: WorkflowStream) -> None:
     client.topic(3)  # type: ignore[call-overload]
     client.subscribe(result_type="Event")  # type: ignore[call-overload]
     client.subscribe(poll_cooldown=0.1)  # type: ignore[call-overload]
+    client.subscribe(from_offset="earliest")  # type: ignore[call-overload]
+    client.subscribe(on_truncated="stop")  # type: ignore[call-overload]
+    client.subscribe(stream_id=3)  # type: ignore[call-overload]
+    client.topic("a").subscribe("oldest")  # type: ignore[arg-type]
     stream.topic("events").subscribe()  # type: ignore[attr-defined]
     stream.truncate("5")  # type: ignore[arg-type]
