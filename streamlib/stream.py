@@ -148,6 +148,16 @@ class WorkflowStream:
         entry = encode_item(topic, value, workflow.payload_converter())
         self._append(entry.topic, entry.data)
 
+    @property
+    def base_offset(self) -> int:
+        """The oldest offset that is still in the log."""
+        return self._log.base_offset
+
+    @property
+    def end_offset(self) -> int:
+        """The offset that the next item will get."""
+        return self._log.end_offset
+
     def truncate(self, up_to_offset: int) -> None:
         """Drop all items below `up_to_offset`. Below or at the base offset, nothing happens.
 

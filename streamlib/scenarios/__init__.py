@@ -6,8 +6,10 @@ nothing of the lab. Next: `order.py`, scenario 1.
 
 from .hub import HubWorkflow
 from .order import TASK_QUEUE, OrderWorkflow, charge_card
+from .pipeline import PipelineWorkflow
+from .ticker import TickerWorkflow
 
-WORKFLOWS = [OrderWorkflow, HubWorkflow]
+WORKFLOWS = [OrderWorkflow, PipelineWorkflow, HubWorkflow, TickerWorkflow]
 ACTIVITIES = [charge_card]
 
 __all__ = ["ACTIVITIES", "TASK_QUEUE", "WORKFLOWS"]

@@ -19,10 +19,13 @@ from temporalio.client import Client
 
 from streamlib.connect import ServerUnavailableError, connect
 
-from . import TASK_QUEUE, order
+from . import TASK_QUEUE, hub, order, pipeline, ticker
 
 RUNS: dict[str, tuple[str, Callable[[Client], Awaitable[None]]]] = {
     "order": (TASK_QUEUE, order.run),
+    "pipeline": (TASK_QUEUE, pipeline.run),
+    "hub": (TASK_QUEUE, hub.run),
+    "ticker": (TASK_QUEUE, ticker.run),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -117,6 +118,67 @@ async def new_namespace(client: Client) -> str:
         except RPCError:
             await asyncio.sleep(0.1)
     raise TimeoutError(name)
+
+
+PIPELINE = """\
+[phase 1] connecting and reading first few events
+offset= 0 stage=validating
+offset= 1 stage=loading data
+[phase 1] persisted resume offset=2 -> /tmp/...; disconnecting
+[phase 2] reconnecting and resuming from persisted offset
+offset= 2 stage=transforming
+offset= 3 stage=writing output
+offset= 4 stage=verifying
+offset= 5 stage=complete
+workflow result: pipeline workflow-stream-pipeline-... done
+"""
+
+
+def test_scenario_2_resumes_with_continuous_offsets(
+    worker: subprocess.Popen[str], environment: dict[str, str]
+) -> None:
+    done = scenario("pipeline", environment)
+    printed = re.sub(r"-> \S+; dis", "-> /tmp/...; dis", done.stdout)
+    printed = re.sub(r"pipeline-[0-9a-f]{8}", "pipeline-...", printed)
+    assert (printed, done.returncode) == (PIPELINE, 0)
+
+
+def test_scenario_3_sends_and_receives_five_headlines_and_ends_with_the_hub(
+    worker: subprocess.Popen[str], environment: dict[str, str]
+) -> None:
+    done = scenario("hub", environment)
+    lines = done.stdout.splitlines()
+    sent = [line.split(": ", 1)[1] for line in lines if line.startswith("[publisher] sent: ")]
+    received = [line for line in lines if line.startswith("[subscriber] offset=")]
+    assert len(sent) == 5
+    assert received == [f"[subscriber] offset={n}: {line}" for n, line in enumerate(sent)]
+    assert "[publisher] sent the last item, and closed the hub" in lines
+    assert lines[-2] == "[subscriber] the stream has ended, after the last item"
+    assert re.fullmatch(r"workflow result: hub workflow-stream-hub-[0-9a-f]{8} closed", lines[-1])
+    assert (len(lines), done.returncode) == (13, 0)
+
+
+def test_scenario_4_the_fast_reader_sees_all_and_the_slow_one_counts_what_it_missed(
+    worker: subprocess.Popen[str], environment: dict[str, str]
+) -> None:
+    done = scenario("ticker", environment)
+    lines = done.stdout.splitlines()
+    tick = re.compile(r"\[(fast|slow)\] offset=\s*(\d+) n=\s*(\d+)(?:  \((\d+) dropped .*\))?")
+    read: dict[str, list[tuple[int, int]]] = {"fast": [], "slow": []}
+    for match in filter(None, map(tick.fullmatch, lines)):
+        name, offset, n, missed = match.groups()
+        assert offset == n
+        read[name].append((int(offset), int(missed or 0)))
+    assert [offset for offset, _ in read["fast"]] == list(range(30))
+    at, dropped = 0, 0
+    for offset, missed in read["slow"]:
+        assert offset == at + missed  # each jump says exactly how far it went
+        at, dropped = offset + 1, dropped + missed
+    assert (at, dropped > 0) == (30, True)
+    assert "[fast] done: 0 dropped" in lines
+    assert f"[slow] done: {dropped} dropped" in lines
+    assert lines[-1] == "workflow result: ticker emitted 30 events"
+    assert done.returncode == 0
 
 
 def test_without_a_server_it_says_so_in_one_line() -> None:
