@@ -151,14 +151,17 @@ class Feed:
     async def catch_up(self) -> None:
         """Read what came between a reader's own read and the opening of the window, if anything."""
         if self._behind:
-            await self._read_on()
+            async with self._reading_on:
+                if self._behind:  # of many readers, the first does it for all
+                    await self._read_to_end()
 
     async def wait(self, position: int, topics: Collection[str]) -> None:
         """Return when the window has something for this reader, or nothing more will come."""
+        if self._is_due(position, topics):
+            return
         future = asyncio.get_running_loop().create_future()
         self._waiting[future] = (position, topics)
         try:
-            self._wake()
             await future
         finally:
             del self._waiting[future]
@@ -268,17 +271,20 @@ class Feed:
         raise StreamUnavailableError(self._transport.workflow_id, "the history ended early")
 
     async def _read_on(self) -> None:
-        """Move the window to the end of the log."""
+        """Move the window to the end of the log, once whoever does so already is done."""
         async with self._reading_on:
-            more = True
-            while more and self.window is not None:
-                await self._pace()
-                answer = await self._read((), self.window.end_offset)
-                if self.window is not None:
-                    self._extend_window(answer)
-                more = answer.page.more_ready
-                self._wake()
-            self._behind = False
+            await self._read_to_end()
+
+    async def _read_to_end(self) -> None:
+        more = True
+        while more and self.window is not None:
+            await self._pace()
+            answer = await self._read((), self.window.end_offset)
+            if self.window is not None:
+                self._extend_window(answer)
+            more = answer.page.more_ready
+            self._wake()
+        self._behind = False
 
     async def _pace(self) -> None:
         loop = asyncio.get_running_loop()
@@ -304,11 +310,11 @@ class Feed:
     def _wake(self) -> None:
         """Wake the readers that have something to do; the others sleep on."""
         for future, (position, topics) in self._waiting.items():
-            if not future.done() and (self.over or self._concerns(position, topics)):
+            if not future.done() and self._is_due(position, topics):
                 future.set_result(None)
 
-    def _concerns(self, position: int, topics: Collection[str]) -> bool:
-        if self.window is None:  # closed while they waited: they read for themselves
+    def _is_due(self, position: int, topics: Collection[str]) -> bool:
+        if self.over or self.window is None:  # closed while they waited: they read for themselves
             return True
         base = self.window.base_offset
         return base > position or bool(self.window.read(position, topics, 1).items)

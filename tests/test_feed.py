@@ -48,6 +48,23 @@ async def test_many_subscriptions_share_one_waiter_and_one_read(host: FakeHost) 
     await happens(lambda: feeds_running() == 0)
 
 
+async def test_of_many_readers_one_reads_what_came_while_the_window_opened(host: FakeHost) -> None:
+    host.append(0)
+    late = BlockedReply()
+    host.faults["read"] = [late]
+    readers = [subscribe(host) for _ in range(50)]
+    reading = [asyncio.create_task(take(reader, 2)) for reader in readers]
+    await late.reached.wait()
+    await quiet(host)
+    host.append(1)
+    await quiet(host)
+    late.release()
+    assert await asyncio.gather(*reading) == [[0, 1]] * 50
+    assert host.calls["read"] <= 3
+    for reader in readers:
+        await reader.aclose()
+
+
 async def test_readers_behind_the_window_that_ask_the_same_share_the_answer(
     host: FakeHost,
 ) -> None:
