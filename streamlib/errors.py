@@ -1,7 +1,7 @@
 """What can go wrong, one class each, with the numbers as fields.
 
 Every error says what was wrong, the value, and what to do; the text is built in `__str__` from the
-fields. This module imports nothing: the pure core raises from it, and the two shells (`stream.py`
+fields. Nothing of Temporal is known here: the pure core raises from it, and the shells (`stream.py`
 in the workflow, `transport.py` in the client) translate Temporal's errors to and from it.
 
 Next: `log.py`, the log itself.
@@ -9,17 +9,18 @@ Next: `log.py`, the log itself.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 
 class StreamError(Exception):
     """Base of everything this library raises by itself."""
 
 
+@dataclass(eq=False)
 class InvalidOffsetError(StreamError, ValueError):
     """An offset that no log could ever have: negative, or not a whole number."""
 
-    def __init__(self, offset: object) -> None:
-        super().__init__(offset)
-        self.offset = offset
+    offset: object
 
     def __str__(self) -> str:
         return (
@@ -28,13 +29,12 @@ class InvalidOffsetError(StreamError, ValueError):
         )
 
 
+@dataclass(eq=False)
 class OffsetTruncatedError(StreamError):
     """What was asked for was truncated. The subscription has moved to the base: read on there."""
 
-    def __init__(self, from_offset: int, base_offset: int) -> None:
-        super().__init__(from_offset, base_offset)
-        self.from_offset = from_offset
-        self.base_offset = base_offset
+    from_offset: int
+    base_offset: int
 
     def __str__(self) -> str:
         return (
@@ -44,14 +44,13 @@ class OffsetTruncatedError(StreamError):
         )
 
 
+@dataclass(eq=False)
 class StreamChangedError(StreamError):
     """The workflow id now names another stream than the one an offset was saved for."""
 
-    def __init__(self, workflow_id: str, expected: str, actual: str) -> None:
-        super().__init__(workflow_id, expected, actual)
-        self.workflow_id = workflow_id
-        self.expected = expected
-        self.actual = actual
+    workflow_id: str
+    expected: str
+    actual: str
 
     def __str__(self) -> str:
         return (
@@ -61,12 +60,11 @@ class StreamChangedError(StreamError):
         )
 
 
+@dataclass(eq=False)
 class InvalidTopicError(StreamError, ValueError):
     """A topic name that is empty or no string."""
 
-    def __init__(self, topic: object) -> None:
-        super().__init__(topic)
-        self.topic = topic
+    topic: object
 
     def __str__(self) -> str:
         return (
@@ -75,14 +73,13 @@ class InvalidTopicError(StreamError, ValueError):
         )
 
 
+@dataclass(eq=False)
 class TruncateOutOfRangeError(StreamError, ValueError):
     """`truncate` was asked to go past the end of the log. The log is unchanged."""
 
-    def __init__(self, up_to_offset: object, base_offset: int, end_offset: int) -> None:
-        super().__init__(up_to_offset, base_offset, end_offset)
-        self.up_to_offset = up_to_offset
-        self.base_offset = base_offset
-        self.end_offset = end_offset
+    up_to_offset: object
+    base_offset: int
+    end_offset: int
 
     def __str__(self) -> str:
         return (
@@ -92,13 +89,12 @@ class TruncateOutOfRangeError(StreamError, ValueError):
         )
 
 
+@dataclass(eq=False)
 class StateTooLargeError(StreamError):
     """The state does not fit into the input of the next run. The stream goes on unchanged."""
 
-    def __init__(self, size: int, limit: int) -> None:
-        super().__init__(size, limit)
-        self.size = size
-        self.limit = limit
+    size: int
+    limit: int
 
     def __str__(self) -> str:
         return (
@@ -107,13 +103,12 @@ class StateTooLargeError(StreamError):
         )
 
 
+@dataclass(eq=False)
 class StreamNotFoundError(StreamError):
     """No workflow run with this id can be reached: it never existed, or it has closed."""
 
-    def __init__(self, workflow_id: str, detail: str = "") -> None:
-        super().__init__(workflow_id, detail)
-        self.workflow_id = workflow_id
-        self.detail = detail
+    workflow_id: str
+    detail: str = ""
 
     def __str__(self) -> str:
         detail = f" ({self.detail})" if self.detail else ""
@@ -123,14 +118,13 @@ class StreamNotFoundError(StreamError):
         )
 
 
+@dataclass(eq=False)
 class StreamUnavailableError(StreamError):
     """The server or the worker did not answer. The library tries again by itself."""
 
-    def __init__(self, workflow_id: str, reason: str, *, busy: bool = False) -> None:
-        super().__init__(workflow_id, reason)
-        self.workflow_id = workflow_id
-        self.reason = reason
-        self.busy = busy  # it answered, but has too much to do just now
+    workflow_id: str
+    reason: str
+    busy: bool = field(default=False, kw_only=True)  # it answered, but has too much to do just now
 
     def __str__(self) -> str:
         return (
@@ -139,13 +133,12 @@ class StreamUnavailableError(StreamError):
         )
 
 
+@dataclass(eq=False)
 class NotAStreamError(StreamError):
     """The workflow exists but answers neither the stream's query nor its update."""
 
-    def __init__(self, workflow_id: str, detail: str = "") -> None:
-        super().__init__(workflow_id, detail)
-        self.workflow_id = workflow_id
-        self.detail = detail
+    workflow_id: str
+    detail: str = ""
 
     def __str__(self) -> str:
         detail = f" ({self.detail})" if self.detail else ""
@@ -155,13 +148,12 @@ class NotAStreamError(StreamError):
         )
 
 
+@dataclass(eq=False)
 class ItemEncodeError(StreamError, TypeError):
     """A value that the payload converter cannot serialize. It was not buffered."""
 
-    def __init__(self, topic: str, value: object) -> None:
-        super().__init__(topic, value)
-        self.topic = topic
-        self.value = value
+    topic: str
+    value: object
 
     def __str__(self) -> str:
         return (
@@ -171,14 +163,13 @@ class ItemEncodeError(StreamError, TypeError):
         )
 
 
+@dataclass(eq=False)
 class ItemTooLargeError(StreamError, ValueError):
     """An item larger than a payload may be. It was not buffered, or not appended."""
 
-    def __init__(self, topic: str, size: int, limit: int) -> None:
-        super().__init__(topic, size, limit)
-        self.topic = topic
-        self.size = size
-        self.limit = limit
+    topic: str
+    size: int
+    limit: int
 
     def __str__(self) -> str:
         return (
@@ -188,14 +179,13 @@ class ItemTooLargeError(StreamError, ValueError):
         )
 
 
+@dataclass(eq=False)
 class ItemDecodeError(StreamError):
     """An item that cannot be decoded as asked. The subscription has moved past it: read on."""
 
-    def __init__(self, offset: int, topic: str, reason: str) -> None:
-        super().__init__(offset, topic, reason)
-        self.offset = offset
-        self.topic = topic
-        self.reason = reason
+    offset: int
+    topic: str
+    reason: str
 
     def __str__(self) -> str:
         return (
@@ -205,13 +195,12 @@ class ItemDecodeError(StreamError):
         )
 
 
+@dataclass(eq=False)
 class MalformedInputError(StreamError, ValueError):
     """Something arrived over the wire that is not of the protocol's shape. It was refused."""
 
-    def __init__(self, what: str, reason: str) -> None:
-        super().__init__(what, reason)
-        self.what = what
-        self.reason = reason
+    what: str
+    reason: str
 
     def __str__(self) -> str:
         return f"Malformed {self.what}: {self.reason}."

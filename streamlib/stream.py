@@ -309,12 +309,12 @@ class WorkflowStream:
         """Reject a poll before it is written to history."""
         if self._detaching:
             raise ApplicationError("The stream moves to a new run", type=STREAM_DRAINING)
-        self._parse_poll(args)
+        self._parsed(parse_poll, args)
 
     async def _on_poll(self, *args: Any) -> dict[str, Any]:
         """Wait until there is something to say, then answer like the query."""
         self._updates += 1
-        poll = self._parse_poll(args)
+        poll = self._parsed(parse_poll, args)
         # The base can move past the question while it waits, so the condition asks anew each time.
         await workflow.wait_condition(
             lambda: (
@@ -332,18 +332,14 @@ class WorkflowStream:
         return self._read(poll)
 
     def _on_read(self, *args: Any) -> dict[str, Any]:
-        return self._read(self._parse_poll(args))
+        return self._read(self._parsed(parse_poll, args))
 
     def _on_offset(self, *_: Any) -> int:
         return self._log.end_offset
 
     def _on_describe(self, *args: Any) -> dict[str, Any]:
-        try:
-            asked = parse_describe(args)
-        except MalformedInputError as error:
-            raise ApplicationError(str(error), type=INVALID_POLL, non_retryable=True) from error
         return description_json(
-            asked,
+            self._parsed(parse_describe, args),
             self._log,
             self._publishers,
             self._ledger,
@@ -361,8 +357,9 @@ class WorkflowStream:
         return 0 < poll.from_offset < self._log.base_offset
 
     @staticmethod
-    def _parse_poll(args: Sequence[Any]) -> PollInput:
+    def _parsed(parse: Callable[[Sequence[Any]], T], args: Sequence[Any]) -> T:
+        """What `args` mean; a refusal fails the query or update, and nothing else."""
         try:
-            return parse_poll(args)
+            return parse(args)
         except MalformedInputError as error:
             raise ApplicationError(str(error), type=INVALID_POLL, non_retryable=True) from error
