@@ -43,6 +43,7 @@ async def host(session: Session, *, again: bool = False) -> WorkflowHandle[HubWo
         if await _is_open(last):
             return last
     hub_id = f"hub-{uuid.uuid4().hex[:8]}"
+    _remember([*_known(), hub_id])  # before it exists: a kernel may be restarted right here
     await session.client.start_workflow(
         HubWorkflow.run,
         HubInput(hub_id),
@@ -50,7 +51,6 @@ async def host(session: Session, *, again: bool = False) -> WorkflowHandle[HubWo
         task_queue=session.task_queue,
         execution_timeout=FORGOTTEN,
     )
-    _remember([*_known(), hub_id])
     return client_handle(session.client, hub_id)
 
 

@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,8 @@ class Kernel:
     client: AsyncKernelClient
     output: Path
     """What the process itself prints: crashes, warnings."""
-    exit_code: int | None = field(default=None)
+    exit_code: int | None = None
+    _skipped: int = 0
 
     async def execute(
         self,
@@ -76,8 +77,14 @@ class Kernel:
                     _note(one, message["msg_type"], message["content"])
         return list(ran.values())
 
+    @property
+    def said(self) -> str:
+        """What the process printed by itself; after a restart, the new one only."""
+        return self.output.read_text()[self._skipped :]
+
     async def restart(self) -> None:
         await self.manager.restart_kernel()
+        self._skipped = len(self.output.read_text())  # a cell that was cut off complains
         await self.client.wait_for_ready(timeout=60)
 
 
@@ -100,8 +107,8 @@ async def kernel(output: Path, notebook: str = "") -> AsyncIterator[Kernel]:
     """A kernel of this very Python; it is shut down as Jupyter does, and must end cleanly."""
     manager = AsyncKernelManager(kernel_name="python3")
     env = {**os.environ, "PYTHONPATH": processes.python_path(), "JPY_SESSION_NAME": notebook}
-    with output.open("w") as file:
-        await manager.start_kernel(env=env, cwd=str(NOTEBOOKS), stdout=file, stderr=file)
+    file = output.open("a")  # a restarted kernel writes on
+    await manager.start_kernel(env=env, cwd=str(NOTEBOOKS), stdout=file, stderr=file)
     client = manager.client()
     client.start_channels()
     running = Kernel(manager, client, output)
@@ -114,6 +121,7 @@ async def kernel(output: Path, notebook: str = "") -> AsyncIterator[Kernel]:
     finally:
         client.stop_channels()
         await manager.shutdown_kernel(now=True)
+        file.close()
 
 
 def read(name: str) -> NotebookNode:

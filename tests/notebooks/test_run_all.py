@@ -70,8 +70,7 @@ def check(name: str, ran: list[Ran]) -> None:
 
 def assert_ended_well(kernel: Kernel) -> None:
     assert kernel.exit_code == 0
-    said = kernel.output.read_text()
-    assert [crash for crash in CRASHES if crash in said] == [], said
+    assert [crash for crash in CRASHES if crash in kernel.said] == [], kernel.said
 
 
 async def assert_nothing_is_left_open() -> None:
