@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
+import base64
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
 
 from temporalio.client import WorkflowHandle
+
+T = TypeVar("T")
 
 LIMIT = 30.0  # seconds; generous, since a small machine may be busy
 
@@ -40,10 +44,30 @@ async def eventually(condition: Any) -> None:
     await asyncio.wait_for(poll(), LIMIT)
 
 
+async def becomes(ask: Callable[[], Awaitable[T]], wanted: Any = bool) -> T:
+    """Ask until the answer is `wanted` (a value, or a test of one), and return it."""
+    test = wanted if callable(wanted) else lambda answer: answer == wanted
+
+    async def poll() -> T:
+        while not test(answer := await ask()):
+            await asyncio.sleep(0.02)
+        return answer
+
+    return await asyncio.wait_for(poll(), LIMIT)
+
+
 async def roll_over(hub: WorkflowHandle[Any, Any], times: int) -> None:
     """Make the hub continue as new, and wait until it has, `times` times."""
+
+    async def run_id() -> str:
+        return str((await hub.describe()).run_id)
+
     for _ in range(times):
-        run_id = (await hub.describe()).run_id
+        before = await run_id()
         await hub.signal("want", "roll")
-        while (await hub.describe()).run_id == run_id:
-            await asyncio.sleep(0.01)
+        await becomes(run_id, lambda now, before=before: now != before)
+
+
+def noise(size: int, seed: int) -> str:
+    """Text of `size` characters that does not compress to less than three quarters."""
+    return base64.b64encode(random.Random(seed).randbytes(size * 3 // 4)).decode()
