@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import textwrap
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -24,6 +25,9 @@ from streamlib.errors import shown
 from streamlib.lab.lesson import arrived
 from streamlib.scenarios import TASK_QUEUE
 from streamlib.scenarios.hub import HubInput, HubWorkflow
+
+WIDTH = 88
+"""Columns; a notebook would break longer lines in the middle of a word."""
 
 PATIENCE = 4.0
 """Seconds that an answer may take."""
@@ -54,7 +58,8 @@ async def check(exercise: str, answer: object = ...) -> None:
         ServerUnavailableError: No server answers.
     """
     found = await judge(exercise, answer)
-    print(f"{exercise}  {'Yes.' if found.ok else '→'} {found.says}")
+    text = f"{exercise}  {'Yes.' if found.ok else '→'} {found.says}"
+    print(textwrap.fill(text, WIDTH, subsequent_indent=" " * 7, break_long_words=False))
 
 
 async def judge(exercise: str, answer: object) -> Verdict:
