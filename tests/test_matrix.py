@@ -10,7 +10,7 @@ import pytest
 
 from streamlib.home import checkout
 
-# What can differ between Pythons: the library on a server, the terminal runs, the kernels. The lab's
+# What can differ between Pythons: the library on a server, terminal runs, kernels. The lab's
 # processes and the faults run once, on the Python of `make test`.
 TESTS = ["tests/server", "tests/scenarios", "tests/notebooks"]
 
