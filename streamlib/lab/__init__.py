@@ -6,7 +6,8 @@
     await session.stop()
 
 Everything here runs without Jupyter too. Read `session.py` first, then `server.py`,
-`workers.py` and `processes.py`; then what lessons say: `lesson.py`, `checks.py`, `hosts.py`.
+`workers.py` and `processes.py`; then what lessons say: `lesson.py`, `tape.py`, `checks/`,
+`hosts.py`, `publishers.py`.
 """
 
 from streamlib.lab import report, server, workers
@@ -15,14 +16,22 @@ from streamlib.lab.doctor import doctor
 from streamlib.lab.errors import LabError, ServerUnavailableError, WorkerDiedError
 from streamlib.lab.hosts import close_hosts, host
 from streamlib.lab.lesson import arrived, compare, history, predict, ui
+from streamlib.lab.publishers import publish_elsewhere
+from streamlib.lab.llm import LLM, LiveText, start_llm
+from streamlib.lab.nesting import NestingError, allow_asyncio_run
 from streamlib.lab.session import Session, start, stop
 from streamlib.lab.status import status
+from streamlib.lab.tape import show_log
 
 __all__ = [
+    "LLM",
     "LabError",
+    "LiveText",
+    "NestingError",
     "ServerUnavailableError",
     "Session",
     "WorkerDiedError",
+    "allow_asyncio_run",
     "arrived",
     "check",
     "close_hosts",
@@ -31,9 +40,12 @@ __all__ = [
     "history",
     "host",
     "predict",
+    "publish_elsewhere",
     "report",
     "server",
+    "show_log",
     "start",
+    "start_llm",
     "status",
     "stop",
     "ui",

@@ -62,7 +62,7 @@ class Arrived(list[WorkflowStreamItem[T]]):
 
     def __repr__(self) -> str:
         """A line an item, in the log's order."""
-        rows = [(item.offset, item.topic, shown(item.data)) for item in self]
+        rows = [(item.offset, item.topic, shown(item.data) + _gap(item)) for item in self]
         rows += [(error.offset, error.topic, "(cannot be decoded)") for error in self.undecodable]
         topics = [_plain(topic) for _, topic, _ in rows]
         width = max(map(len, ["topic", *topics]))
@@ -70,6 +70,10 @@ class Arrived(list[WorkflowStreamItem[T]]):
         for offset, topic, data in sorted(rows):
             lines.append(f"{offset:>6}  {_plain(topic):<{width}}  {data}")
         return "\n".join([*lines, self.note])
+
+
+def _gap(item: WorkflowStreamItem[Any]) -> str:
+    return f"   ({item.missed} missed before it)" if item.missed else ""
 
 
 async def arrived(

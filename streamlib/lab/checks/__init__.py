@@ -1,0 +1,48 @@
+"""Exercises: each check runs what the learner wrote, on a fresh stream, and says what it did.
+
+Owns one function an exercise. A wrong answer is told what it did and why, not that it is wrong; an
+unanswered one gets a nudge, never an error. What a check looks at is behaviour: any answer that
+does the right thing passes. Next: `judging.py`, then `lesson_01.py` and on, one file a notebook.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import textwrap
+
+from streamlib.lab.checks import lesson_01
+from streamlib.lab.checks.judging import NOT_YET, PATIENCE, Check, Hint, Verdict, fresh_stream
+
+WIDTH = 88
+"""Columns; a notebook would break longer lines in the middle of a word."""
+
+CHECKS: dict[str, Check] = {**lesson_01.CHECKS}
+
+
+async def check(exercise: str, answer: object = ...) -> None:
+    """Run the learner's answer on a fresh stream and print what it did.
+
+    Args:
+        exercise: Its number.
+        answer: What the exercise asks for; `...` stands for "not answered yet".
+
+    Raises:
+        LookupError: There is no such exercise.
+        ServerUnavailableError: No server answers.
+    """
+    found = await judge(exercise, answer)
+    text = f"{exercise}  {'Yes.' if found.ok else '→'} {found.says}"
+    print(textwrap.fill(text, WIDTH, subsequent_indent=" " * 7, break_long_words=False))
+
+
+async def judge(exercise: str, answer: object) -> Verdict:
+    """What `check` prints, as a value. Arguments and errors: see there."""
+    if exercise not in CHECKS:
+        raise LookupError(f"no exercise {exercise!r}; there are {', '.join(CHECKS)}")
+    if answer is ...:
+        return NOT_YET
+    async with fresh_stream() as stream:
+        try:
+            return await asyncio.wait_for(CHECKS[exercise](answer, stream), 3 * PATIENCE)
+        except Hint as hint:
+            return Verdict(False, str(hint))
