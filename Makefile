@@ -8,7 +8,7 @@ UV ?= uv
 BIN := .venv/bin
 FAST := not server and not browser and not matrix
 
-.PHONY: help lab stop test test-all check format lock sizes
+.PHONY: help lab stop test test-all check format lock sizes bench bench-quick
 help:
 	@echo "make lab       install, start server and worker, open JupyterLab; Ctrl-C ends them"
 	@echo "make stop      stop the server and workers that notebooks left running"
@@ -17,6 +17,7 @@ help:
 	@echo "make format    put the code into its format"
 	@echo "make lock      renew requirements.lock (needs uv)"
 	@echo "make sizes     lines of code of the library's parts"
+	@echo "make bench     measure it beside the peer, in 10 minutes; make bench-quick in 3"
 
 # Nothing is installed again until the lock or the metadata changes.
 .venv/.ready: requirements.lock pyproject.toml
@@ -55,3 +56,9 @@ lock:
 
 sizes: .venv/.ready
 	@$(BIN)/python tools/sizes.py
+
+bench: .venv/.ready
+	@$(BIN)/python -m bench
+
+bench-quick: .venv/.ready
+	@$(BIN)/python -m bench --quick

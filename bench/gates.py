@@ -1,0 +1,180 @@
+"""From figures to verdicts: medians over repetitions, ratios of ours to the peer's, gates, tables.
+
+    figures[experiment][side] = [{metric: number}, ...]   one dict a repetition
+
+Pure: what is measured, and how, it does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+Figures = dict[str, float]
+Repetitions = Mapping[str, Mapping[str, Sequence[Figures]]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: a metric of one experiment, of both sides.
+
+    `limit` bounds the ratio ours / peer's or, where `alone`, our own number; None: it is shown and
+    not judged. It is the most, or with `at_least` the least, that passes.
+    """
+
+    experiment: str
+    metric: str
+    label: str
+    unit: str = ""
+    limit: float | None = None
+    at_least: bool = False
+    alone: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A row with its numbers. None: not measured, or no ratio can be had."""
+
+    row: Row
+    ours: float | None
+    peer: float | None
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours / the peer's."""
+        if self.ours is None or not self.peer:
+            return None
+        return self.ours / self.peer
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the gate holds; None if the row has none. Without a number it does not."""
+        if self.row.limit is None:
+            return None
+        value = self.ours if self.row.alone else self.ratio
+        if value is None:
+            return False
+        return value >= self.row.limit if self.row.at_least else value <= self.row.limit
+
+    @property
+    def gate(self) -> str:
+        """The gate in words; empty if there is none."""
+        if self.row.limit is None:
+            return ""
+        unit = f" {self.row.unit}" if self.row.alone and self.row.unit else ""
+        return f"{'>=' if self.row.at_least else '<='} {self.row.limit:g}{unit}"
+
+
+def middle(figures: Repetitions, experiment: str, side: str, metric: str) -> float | None:
+    """The median over the repetitions; None if there are none."""
+    values = [
+        repetition[metric]
+        for repetition in figures.get(experiment, {}).get(side, [])
+        if metric in repetition
+    ]
+    return median(values) if values else None
+
+
+def judge(figures: Repetitions, rows: Sequence[Row]) -> list[Verdict]:
+    """Put the numbers to the rows."""
+    return [
+        Verdict(
+            row,
+            middle(figures, row.experiment, "ours", row.metric),
+            middle(figures, row.experiment, "peer", row.metric),
+        )
+        for row in rows
+    ]
+
+
+def failed(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Those whose gate does not hold."""
+    return [verdict for verdict in verdicts if verdict.passed is False]
+
+
+def number(value: float | None, unit: str = "") -> str:
+    """A number in three significant digits, with its unit; "-" for none."""
+    if value is None:
+        return "-"
+    text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{text} {unit}".strip()
+
+
+def cells(verdict: Verdict) -> list[str]:
+    """The texts of a line: label, ours, peer's, ratio, gate, result."""
+    row = verdict.row
+    result = {None: "", True: "pass", False: "FAIL"}[verdict.passed]
+    return [
+        row.label,
+        number(verdict.ours, row.unit),
+        number(verdict.peer, row.unit),
+        number(verdict.ratio),
+        verdict.gate,
+        result,
+    ]
+
+
+HEADER = ["", "ours", "peer", "ratio", "gate", ""]
+
+
+def table(verdicts: Sequence[Verdict]) -> str:
+    """The lines, in columns: labels to the left, numbers to the right."""
+    lines = [HEADER, *map(cells, verdicts)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(HEADER))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i in (0, 4, 5) else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def markdown(verdicts: Sequence[Verdict]) -> str:
+    """The lines that have a gate, as a Markdown table."""
+    lines = [HEADER[:-1], ["---", "--:", "--:", "--:", "--:"]]
+    lines += [cells(verdict)[:-1] for verdict in verdicts if verdict.row.limit is not None]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _paced(experiment: str, what: str) -> list[Row]:
+    """What is shown, and not judged, of every live experiment."""
+    return [
+        Row(experiment, f"{metric} per item", f"{what}: {metric} per item")
+        for metric in ("queries", "updates", "history reads")
+    ] + [
+        Row(experiment, f"{who} CPU s per 1,000", f"{what}: {who} CPU per 1,000 items", "s")
+        for who in ("worker", "client", "server")
+    ]
+
+
+FAST_1, FAST_5 = "every 50 ms, 1 reader", "every 50 ms, 5 readers"
+SLOW_1, SLOW_5 = "every 200 ms, 1 reader", "every 200 ms, 5 readers"
+TEN, BULK = "every 200 ms, 10 readers, 1 KB", "20,000 items of 100 B"
+CROWD, MEMORY = "every second, 1,000 readers, 1 KB", "100,000 items of 100 B"
+
+_P50, _EVENTS = "p50 ms", "history events per item"
+
+ROWS = [
+    Row(FAST_1, _P50, f"{FAST_1}: delivery p50", "ms", 0.4),
+    Row(FAST_1, _EVENTS, f"{FAST_1}: {_EVENTS}", "", 0.7),
+    Row(FAST_5, _P50, f"{FAST_5}: delivery p50", "ms", 0.4),
+    Row(FAST_5, _EVENTS, f"{FAST_5}: {_EVENTS}", "", 0.35),
+    Row(SLOW_1, _P50, f"{SLOW_1}: delivery p50", "ms", 1.8),
+    Row(TEN, "history bytes per delivery", f"{TEN}: history per delivery", "B", 0.1),
+    Row(BULK, "read per s", f"{BULK}: read back", "/s", 3.0, at_least=True),
+    Row(BULK, "published per s", f"{BULK}: published", "/s", 1.0, at_least=True),
+    Row(BULK, "publishing's history bytes per item", f"{BULK}: history per item", "B", 1.02),
+    Row(MEMORY, "MB", f"{MEMORY}: added to the worker's memory", "MB", 1.0),
+    Row(CROWD, "delivered", f"{CROWD}: delivered", "", 1.0, at_least=True, alone=True),
+    Row(CROWD, "p95 ms", f"{CROWD}: delivery p95", "ms", 150.0, alone=True),
+    Row(SLOW_5, _P50, f"{SLOW_5}: delivery p50", "ms"),
+    Row(SLOW_1, _EVENTS, f"{SLOW_1}: {_EVENTS}"),
+    Row(SLOW_5, _EVENTS, f"{SLOW_5}: {_EVENTS}"),
+    *_paced(FAST_1, FAST_1),
+    *_paced(FAST_5, FAST_5),
+    *_paced(SLOW_1, SLOW_1),
+    Row(BULK, "worker CPU s per 1,000", f"{BULK}: worker CPU per 1,000", "s"),
+    Row(BULK, "client CPU s per 1,000", f"{BULK}: client CPU per 1,000", "s"),
+]
