@@ -1,7 +1,10 @@
 """The background worker, from a terminal. Its body is in `streamlib/scenarios/worker.py`.
 
-Where no server is configured or running, it starts the lab's dev server first, and leaves it
-running when it ends (`make stop` ends that).
+    python worker.py          # scenarios 1 to 4
+    python worker.py --llm    # scenario 5
+
+Where no server is configured or running, it starts the lab's dev server first; where no LLM is
+configured, the lab's scripted one. It leaves them running when it ends (`make stop` ends that).
 """
 
 import sys
@@ -10,16 +13,19 @@ from streamlib.connect import target
 from streamlib.scenarios.worker import main
 
 
-async def server_first() -> None:
-    """Start the dev server, unless the environment or a Temporal profile names a server."""
-    if target().external:
-        return
-    from streamlib.lab import server  # needs the `lab` extra, which an external server doesn't
+async def servers_first(llm: bool) -> None:
+    """Start what the worker needs, unless the environment or a Temporal profile names it."""
+    if not target().external:
+        from streamlib.lab import server  # needs the `lab` extra, which an external server doesn't
 
-    if await server.status() is None:
-        started = await server.start()
-        print(f"started the dev server at {started} (`make stop` ends it)", flush=True)
+        if await server.status() is None:
+            started = await server.start()
+            print(f"started the dev server at {started} (`make stop` ends it)", flush=True)
+    if llm:
+        from streamlib.lab import scripted  # imports no more than it must
+
+        await scripted.use_if_none_is_configured()
 
 
 if __name__ == "__main__":
-    sys.exit(main(prepare=server_first))
+    sys.exit(main(prepare=servers_first))

@@ -16,16 +16,22 @@ from streamlib.lab.doctor import doctor
 from streamlib.lab.errors import LabError, ServerUnavailableError, WorkerDiedError
 from streamlib.lab.hosts import close_hosts, host
 from streamlib.lab.lesson import arrived, compare, history, predict, ui
+from streamlib.lab.llm import LLM, LiveText, start_llm
+from streamlib.lab.nesting import NestingError, allow_asyncio_run
 from streamlib.lab.publishers import publish_elsewhere
 from streamlib.lab.session import Session, start, stop
 from streamlib.lab.status import status
 from streamlib.lab.tape import show_log
 
 __all__ = [
+    "LLM",
     "LabError",
+    "LiveText",
+    "NestingError",
     "ServerUnavailableError",
     "Session",
     "WorkerDiedError",
+    "allow_asyncio_run",
     "arrived",
     "check",
     "close_hosts",
@@ -39,6 +45,7 @@ __all__ = [
     "server",
     "show_log",
     "start",
+    "start_llm",
     "status",
     "stop",
     "ui",

@@ -18,7 +18,7 @@ from contextlib import suppress
 
 from streamlib.connect import OneLineError
 from streamlib.home import checkout, home
-from streamlib.lab import binary, processes, server, session, workers
+from streamlib.lab import binary, processes, scripted, server, session, workers
 from streamlib.lab.doctor import doctor
 from streamlib.lab.errors import LabError
 from streamlib.lab.processes import Process
@@ -62,7 +62,7 @@ async def open_lab(*, browser: bool) -> None:
 
 def _running() -> list[Process]:
     """Ours that run, workers first: the order to stop them in."""
-    names = [*workers.names(), server.NAME]
+    names = [*workers.names(), scripted.NAME, server.NAME]
     return [process for name in names if (process := processes.find(name))]
 
 
@@ -142,6 +142,7 @@ async def _stop() -> None:
     found = _running()
     for name in workers.names():
         await workers.stop(name)
+    await scripted.stop()
     await server.stop()
     stopped = [f"{process.name} (pid {process.pid})" for process in found]
     print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")

@@ -17,7 +17,7 @@ from streamlib.connect import ServerUnavailableError, connect, target
 from streamlib.home import location
 from streamlib.lab import binary, processes, server
 from streamlib.lab.report import Part, Report
-from streamlib.lab.status import server_part, worker_parts
+from streamlib.lab.status import scripted_parts, server_part, worker_parts
 
 LOOPBACK = ("127.", "::1", "::ffff:127.")
 OLDEST = {"jupyterlab": (4, 4), "ipykernel": (6, 29), "ipywidgets": (8, 1), "anywidget": (0, 9)}
@@ -39,6 +39,7 @@ async def doctor() -> Report:
             await server_part(),
             await _server_version(),
             *await worker_parts(),
+            *scripted_parts(),
             _loopback(),
         )
     )

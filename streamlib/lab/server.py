@@ -220,20 +220,25 @@ async def _choose_ports() -> tuple[int, int]:
     if before := processes.last(NAME):
         grpc, ui = int(before.facts["grpc_port"]), int(before.facts["ui_port"])
         for _ in range(20):  # what a killed process held may take a moment to be let go
-            if _is_free(grpc) and _is_free(ui):
+            if is_free(grpc) and is_free(ui):
                 return grpc, ui
             await asyncio.sleep(0.1)
-    return _first_free(GRPC_PORT), _first_free(UI_PORT)
+    return first_free(GRPC_PORT), first_free(UI_PORT)
 
 
-def _first_free(usual: int) -> int:
+def first_free(usual: int) -> int:
+    """The usual port if it is free, else one near it.
+
+    Raises:
+        ServerUnavailableError: None is.
+    """
     for port in range(usual, usual + 1000, 10):
-        if _is_free(port):
+        if is_free(port):
             return port
     raise ServerUnavailableError(f"no free port between {usual} and {usual + 1000}.")
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
     """Nobody answers there, and it can be bound (which alone misses a wildcard listener)."""
     with socket.socket() as probe:
         probe.settimeout(0.5)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from temporalio.client import Client
 
 from streamlib.connect import connect
+from streamlib.lab import scripted, workers
 from streamlib.lab import server as servers
-from streamlib.lab import workers
 from streamlib.lab.errors import ServerUnavailableError, WorkerDiedError
 from streamlib.lab.server import Server
 from streamlib.lab.workers import Worker
@@ -96,6 +96,8 @@ async def stop(*, everything: bool = False, quiet: bool = False) -> None:
     parts = [f"server {found}"] if (found := servers.last()) else []
     running = [worker for name in workers.names() if (worker := await workers.status(name))]
     parts += map(str, running)
+    if llm := scripted.last():
+        parts.append(str(llm))
     if not parts:
         say("nothing runs.")
         return
@@ -105,6 +107,7 @@ async def stop(*, everything: bool = False, quiet: bool = False) -> None:
         if everything:
             for worker in running:
                 await worker.stop()
+            await scripted.stop()
             await servers.stop()
     if everything:
         say(f"all was well; stopped: {', '.join(parts)}.")
@@ -121,8 +124,9 @@ async def _check(running: Sequence[Worker]) -> None:
     for worker in running:
         if not await worker.polling():
             state = "runs but does not poll" if worker.alive else "is dead"
+            whose = "session" if worker.name == "worker" else "llm"
             raise WorkerDiedError(
-                f"{worker.name} (pid {worker.pid}) {state}. `await session.worker.restart()` "
+                f"{worker.name} (pid {worker.pid}) {state}. `await {whose}.worker.restart()` "
                 "brings it back.",
                 worker.log_tail(),
             )

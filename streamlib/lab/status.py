@@ -1,4 +1,4 @@
-"""What runs right now: the server and every worker. It changes nothing.
+"""What runs right now: the server, every worker, the scripted LLM. It changes nothing.
 
 `doctor.py` also says what to do about what does not.
 """
@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from streamlib.connect import ServerUnavailableError, target
-from streamlib.lab import processes, server, workers
+from streamlib.lab import processes, scripted, server, workers
 from streamlib.lab.report import Part, Report
 
 
 async def status() -> Report:
-    """One line for the server and one for each worker; `.ok` if all that was started runs."""
-    return Report((await server_part(), *await worker_parts()))
+    """One line for the server and one for each other process; `.ok` if all started ones run."""
+    return Report((await server_part(), *await worker_parts(), *scripted_parts()))
 
 
 async def server_part() -> Part:
@@ -51,3 +51,13 @@ async def _worker_part(name: str) -> Part:
         return Part(name, True, f"pid {worker.pid} polls {worker.task_queue!r}")
     todo = "is the server up? else: await session.worker.restart()"
     return Part(name, False, f"pid {worker.pid} runs but does not poll", todo)
+
+
+def scripted_parts() -> list[Part]:
+    """The scripted LLM, if it was started and not stopped."""
+    if (llm := scripted.last()) is None:
+        return []
+    if llm.process.alive:
+        return [Part(scripted.NAME, True, f"pid {llm.process.pid} at {llm.base_url}")]
+    says = f"dead (its log: {llm.process.log})"
+    return [Part(scripted.NAME, False, says, "await lab.start_llm(session) brings it back")]

@@ -101,8 +101,10 @@ class Worker:
         """
         async with processes.only_one(self.name):
             await self._process.stop()
-            command = json.loads(self._process.facts["command"])
-            self._known = await _launch(self.name, self.task_queue, command)
+            facts = self._process.facts
+            command = json.loads(facts["command"])
+            purpose = facts.get("purpose", "")
+            self._known = await _launch(self.name, self.task_queue, command, purpose)
 
     def __str__(self) -> str:
         """One line: which, and whether it lives."""
@@ -112,16 +114,22 @@ class Worker:
 
 
 async def start(
-    name: str = "worker", *, task_queue: str = TASK_QUEUE, command: Sequence[str] = COMMAND
+    name: str = "worker",
+    *,
+    task_queue: str = TASK_QUEUE,
+    command: Sequence[str] = COMMAND,
+    purpose: str = "",
 ) -> Worker:
     """The worker of that name, started if it does not run; returns when it is really polling.
 
-    A running one is kept, unless it works for another server or queue: then it is replaced.
+    A running one is kept, unless it works for another server, queue or purpose: then it is
+    replaced.
 
     Args:
         name: One worker a name.
         task_queue: The queue to poll.
         command: The program to run; it gets `--task-queue` and must poll under `identity(pid)`.
+        purpose: What else it was set up for, in a word; kept on disk, so no secret.
 
     Raises:
         ServerUnavailableError: No server answers.
@@ -130,12 +138,12 @@ async def start(
     await connect()  # a worker without a server would only die less clearly
     async with processes.only_one(name):
         running = processes.find(name)
-        if running and _fits(running, task_queue):
+        if running and _fits(running, task_queue, purpose):
             await _until_polling(running)
             return Worker(running)
         if running:
             await running.stop()
-        return Worker(await _launch(name, task_queue, command))
+        return Worker(await _launch(name, task_queue, command, purpose))
 
 
 async def status(name: str = "worker") -> Worker | None:
@@ -155,7 +163,7 @@ def names() -> list[str]:
     return [name for name in processes.names() if "task_queue" in _facts(name)]
 
 
-async def _launch(name: str, task_queue: str, command: Sequence[str]) -> Process:
+async def _launch(name: str, task_queue: str, command: Sequence[str], purpose: str) -> Process:
     goal = target()
     process = processes.spawn(
         name,
@@ -164,6 +172,7 @@ async def _launch(name: str, task_queue: str, command: Sequence[str]) -> Process
             "address": goal.address,
             "namespace": goal.namespace,
             "task_queue": task_queue,
+            "purpose": purpose,
             "command": json.dumps(list(command)),
         },
         env={**os.environ, "PYTHONPATH": processes.python_path(), "PYTHONUNBUFFERED": "1"},
@@ -181,9 +190,14 @@ def _facts(name: str) -> Mapping[str, str]:
     return process.facts if process else {}
 
 
-def _fits(process: Process, task_queue: str) -> bool:
+def _fits(process: Process, task_queue: str, purpose: str) -> bool:
     goal = target()
-    wanted = {"address": goal.address, "namespace": goal.namespace, "task_queue": task_queue}
+    wanted = {
+        "address": goal.address,
+        "namespace": goal.namespace,
+        "task_queue": task_queue,
+        "purpose": purpose,
+    }
     return all(process.facts.get(key) == value for key, value in wanted.items())
 
 

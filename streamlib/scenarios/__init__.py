@@ -1,7 +1,8 @@
 """The scenarios: one file each, with its events, activities, workflow, and a run for a terminal.
 
-Lists what the background worker serves. `python -m streamlib.scenarios order` runs one. Knows
-nothing of the lab. Next: `order.py`, scenario 1.
+Lists what the background worker serves; scenario 5 (`llm.py`) has a worker of its own.
+`python -m streamlib.scenarios order` runs one. Knows nothing of the lab. Next: `order.py`,
+scenario 1.
 """
 
 from .hub import HubWorkflow

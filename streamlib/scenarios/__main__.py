@@ -19,13 +19,14 @@ from temporalio.client import Client
 
 from streamlib.connect import ServerUnavailableError, connect
 
-from . import TASK_QUEUE, hub, order, pipeline, ticker
+from . import TASK_QUEUE, hub, llm, order, pipeline, ticker
 
 RUNS: dict[str, tuple[str, Callable[[Client], Awaitable[None]]]] = {
     "order": (TASK_QUEUE, order.run),
     "pipeline": (TASK_QUEUE, pipeline.run),
     "hub": (TASK_QUEUE, hub.run),
     "ticker": (TASK_QUEUE, ticker.run),
+    "llm": (llm.LLM_TASK_QUEUE, llm.run),
 }
 
 
@@ -47,8 +48,11 @@ async def _say_if_nobody_works(client: Client, task_queue: str) -> None:
         request, timeout=timedelta(seconds=10)
     )
     if not answer.pollers:
+        command = (
+            "python worker.py --llm" if task_queue == llm.LLM_TASK_QUEUE else "python worker.py"
+        )
         print(
-            f"No worker polls {task_queue!r} yet: run `python worker.py` in another terminal. "
+            f"No worker polls {task_queue!r} yet: run `{command}` in another terminal. "
             "Waiting for it …",
             file=sys.stderr,
         )

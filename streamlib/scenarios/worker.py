@@ -1,14 +1,17 @@
-"""The background worker: it runs every scenario's workflow and activity until it is told to end.
+"""The background worker: it runs the scenarios' workflows and activities until it is told to end.
 
-Owns the worker's life from connecting to a clean exit. It does not know who started it (a
-terminal through `worker.py`, or a notebook through `streamlib.lab.workers`). Next: `order.py`,
-the first workflow that it runs.
+One process serves scenarios 1 to 4; with `--llm`, one serves scenario 5, which needs `openai` and
+is killed in its lesson. Owns the worker's life from connecting to a clean exit. It does not know
+who started it (a terminal through `worker.py`, or a notebook through `streamlib.lab.workers`).
+Next: `order.py`, the first workflow that it runs.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
+import importlib.util
 import logging
 import os
 import signal
@@ -20,10 +23,12 @@ from datetime import timedelta
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from streamlib.connect import ServerUnavailableError, connect
+from streamlib.connect import OneLineError, connect
 from streamlib.scenarios import ACTIVITIES, TASK_QUEUE, WORKFLOWS
+from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMWorkflow, stream_completion
 
-Prepare = Callable[[], Awaitable[None]]
+Prepare = Callable[[bool], Awaitable[None]]
+"""Awaited first; told whether the worker is the one for the LLM."""
 
 SETTLE = 0.2
 """Seconds that the SDK's last calls get before the interpreter goes: one that answers while it
@@ -33,24 +38,38 @@ STICKY = timedelta(seconds=2)
 """How long a workflow's next task waits for the worker that had it last. The SDK's default, 10 s,
 is how long every workflow would stand still in a lesson that kills the worker and starts it."""
 
+HEARTBEATS = timedelta(seconds=1)
+"""How often heartbeats reach the server at least: with the SDK's default, 80 % of a time-out of
+3 s, a busy machine is soon taken for a dead one."""
+
+
+class NoLLMError(OneLineError):
+    """There is no LLM to ask; the message says what to do."""
+
 
 def identity(pid: int) -> str:
     """The name under which the server lists the worker process `pid` of this machine."""
     return f"streamlib-{pid}@{socket.gethostname()}"
 
 
-async def run_worker(task_queue: str = TASK_QUEUE, *, client: Client | None = None) -> None:
+async def run_worker(
+    task_queue: str = TASK_QUEUE, *, llm: bool = False, client: Client | None = None
+) -> None:
     """Poll `task_queue` until SIGINT or SIGTERM arrives, then end cleanly.
 
     Cancelling it ends the worker as cleanly.
 
     Args:
         task_queue: The queue whose workflows and activities it runs.
+        llm: Run scenario 5 instead of 1 to 4.
         client: An open connection; None connects to the configured server.
 
     Raises:
         ServerUnavailableError: No server answers.
+        NoLLMError: For the LLM: `openai` is not installed, or nothing says which LLM to ask.
     """
+    if llm:
+        _load_openai()
     client = client or await connect()
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -59,11 +78,12 @@ async def run_worker(task_queue: str = TASK_QUEUE, *, client: Client | None = No
     worker = Worker(
         client,
         task_queue=task_queue,
-        workflows=WORKFLOWS,
-        activities=ACTIVITIES,
+        workflows=[LLMWorkflow] if llm else WORKFLOWS,
+        activities=[stream_completion] if llm else ACTIVITIES,
         identity=identity(os.getpid()),
         graceful_shutdown_timeout=timedelta(milliseconds=300),
         sticky_queue_schedule_to_start_timeout=STICKY,
+        max_heartbeat_throttle_interval=HEARTBEATS,
     )
     async with worker:
         where = client.service_client.config.target_host
@@ -71,6 +91,18 @@ async def run_worker(task_queue: str = TASK_QUEUE, *, client: Client | None = No
         await told.wait()
         print(f"worker {os.getpid()} ends", flush=True)
     await asyncio.sleep(SETTLE)
+
+
+def _load_openai() -> None:
+    """Import it before the first activity does: it takes a second, in which nothing else runs."""
+    if importlib.util.find_spec("openai") is None:
+        raise NoLLMError("`openai` is not installed: `make lab`, or `pip install streamlib[llm]`.")
+    if not os.environ.get("OPENAI_API_KEY") and not os.environ.get("OPENAI_BASE_URL"):
+        raise NoLLMError(
+            "no LLM is configured. Set OPENAI_API_KEY for OpenAI, or OPENAI_BASE_URL for any "
+            "compatible server; or run `python worker.py --llm`, which brings a scripted one."
+        )
+    importlib.import_module("openai")
 
 
 def main(arguments: Sequence[str] | None = None, *, prepare: Prepare | None = None) -> int:
@@ -84,18 +116,21 @@ def main(arguments: Sequence[str] | None = None, *, prepare: Prepare | None = No
         The exit code: 0 after a signal, 1 if no server answers (said in one line).
     """
     parser = argparse.ArgumentParser(prog="worker.py", description="Run the scenarios' worker.")
-    parser.add_argument("--task-queue", default=TASK_QUEUE, help="default: %(default)s")
-    task_queue: str = parser.parse_args(arguments).task_queue
+    parser.add_argument("--llm", action="store_true", help="serve scenario 5 instead of 1 to 4")
+    parser.add_argument("--task-queue", help="default: the scenario's own")
+    given = parser.parse_args(arguments)
+    llm: bool = given.llm
+    task_queue: str = given.task_queue or (LLM_TASK_QUEUE if llm else TASK_QUEUE)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
 
     async def run() -> None:
         if prepare:
-            await prepare()
-        await run_worker(task_queue)
+            await prepare(llm)
+        await run_worker(task_queue, llm=llm)
 
     try:
         asyncio.run(run())
-    except ServerUnavailableError as error:
+    except OneLineError as error:
         print(f"worker.py: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # before there was a worker to shut down
