@@ -6,13 +6,13 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.10 python3; 
 	then echo $$p; break; fi; done)
 UV ?= uv
 BIN := .venv/bin
-FAST := not server and not browser and not matrix
+FAST := not server and not browser and not matrix and not soak
 
 .PHONY: help lab stop test test-all check format lock sizes bench bench-quick
 help:
 	@echo "make lab       install, start server and worker, open JupyterLab; Ctrl-C ends them"
 	@echo "make stop      stop the server and workers that notebooks left running"
-	@echo "make test      every test; make test-all also does so on each Python that is there"
+	@echo "make test      every test; make test-all adds the long ones, on each Python there is"
 	@echo "make check     format, lint, types and the fast tests, in under a minute"
 	@echo "make format    put the code into its format"
 	@echo "make lock      renew requirements.lock (needs uv)"
@@ -38,7 +38,7 @@ test: .venv/.ready
 	$(BIN)/python -m pytest
 
 test-all: test
-	$(BIN)/python -m pytest -m matrix
+	$(BIN)/python -m pytest -m "soak or matrix"
 
 check: .venv/.ready
 	$(BIN)/ruff format --check .
