@@ -25,14 +25,13 @@ from .carry import restore, state_of, that_fits
 from .describe import description_json, parse_describe
 from .errors import MalformedInputError, StateTooLargeError, TruncateOutOfRangeError
 from .ledger import Ledger
-from .log import Item
+from .log import Item, Log
 from .rollover import RollOverReason, roll_over_reasons
 from .topic import WorkflowTopicHandle
 from .wire import (
     DESCRIBE_QUERY,
     INVALID_POLL,
     MAX_PAGE_BYTES,
-    MAX_STATE_BYTES,
     OFFSET_QUERY,
     POLL,
     PUBLISH_SIGNAL,
@@ -186,8 +185,6 @@ class WorkflowStream:
             ApplicationError: Of type `StateTooLarge`, if no next run could take it, even with the
                 log compressed.
         """
-        if self._log.size < MAX_STATE_BYTES // 2:
-            return self._state(publisher_ttl, packed=False)
         [state] = self._args(lambda state: [state], publisher_ttl, "raise")
         return cast(WorkflowStreamState, state)
 
@@ -266,17 +263,30 @@ class WorkflowStream:
         def build(packed: bool) -> Sequence[Any]:
             return build_args(self._state(publisher_ttl, packed=packed))
 
+        converter = workflow.payload_converter()
         while True:
             try:
-                return that_fits(build, workflow.payload_converter())
+                return that_fits(build, converter)
             except StateTooLargeError as error:
-                if on_too_large != "truncate" or not len(self._log):
+                if on_too_large != "truncate" or not self._fits_empty(build_args, publisher_ttl):
                     raise ApplicationError(
                         str(error), type=STATE_TOO_LARGE, non_retryable=True
                     ) from error
                 # Items differ in size, so this may take more than one step.
                 keep = int(len(self._log) * error.limit / error.size * 0.9)
                 self._log.truncate(self._log.end_offset - keep)
+
+    def _fits_empty(
+        self, build_args: Callable[[WorkflowStreamState], Sequence[Any]], publisher_ttl: timedelta
+    ) -> bool:
+        """Whether truncating helps at all: whether it would fit without any item."""
+        log = Log(self._log.end_offset)
+        state = state_of(log, self._publishers, workflow.now(), publisher_ttl)
+        try:
+            that_fits(lambda _: build_args(state), workflow.payload_converter())
+        except StateTooLargeError:
+            return False
+        return len(self._log) > 0
 
     def _on_publish(self, *args: Any) -> None:
         """Append a batch, unless it is malformed or was here already. Never raises."""
