@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import textwrap
 
-from streamlib.lab.checks import lesson_01
+from streamlib.lab.checks import lesson_01, lesson_02
 from streamlib.lab.checks.judging import NOT_YET, PATIENCE, Check, Hint, Verdict, fresh_stream
 
 WIDTH = 88
 """Columns; a notebook would break longer lines in the middle of a word."""
 
-CHECKS: dict[str, Check] = {**lesson_01.CHECKS}
+CHECKS: dict[str, Check] = {**lesson_01.CHECKS, **lesson_02.CHECKS}
 
 
 async def check(exercise: str, answer: object = ...) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
 
-from temporalio.client import WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
 from streamlib import Subscription, WorkflowStreamClient, WorkflowStreamItem
@@ -78,8 +78,15 @@ class _SlowToSignal:
         await self._handle.signal(*args, **options)
 
 
-async def result_of(function: Any, *args: Any) -> Any:
-    """What the learner's function returns, awaited if need be."""
+def hub_of(stream: WorkflowStreamClient, client: Client) -> WorkflowHandle[HubWorkflow, str]:
+    """The hub behind a fresh stream, to truncate or to close it."""
+    return client.get_workflow_handle_for(HubWorkflow.run, stream.workflow_id)
+
+
+async def result_of(
+    function: Any, *args: Any, lets: type[Exception] | tuple[type[Exception], ...] = ()
+) -> Any:
+    """What the learner's function returns, awaited if need be; errors but those are hints."""
     if not callable(function):
         raise Hint(f"Give the function itself, not {shown(function)}: no parentheses after it.")
     try:
@@ -91,9 +98,30 @@ async def result_of(function: Any, *args: Any) -> Any:
             f"It did not return within {PATIENCE:.0f} s: something in it waits for what never "
             "comes."
         ) from None
+    except lets:
+        raise
     except Exception as error:
         raise Hint(f"It raised {type(error).__name__}: {error}") from None
     return result
+
+
+def in_order(answer: object, lines: Mapping[str, str]) -> Sequence[str]:
+    """The letters of a Parsons problem's answer."""
+    order = [letter for letter in str(answer).upper() if letter.isalpha()]
+    if sorted(order) != sorted(lines):
+        raise Hint(f"Use each of {', '.join(lines)} once, as in {''.join(lines)!r}.")
+    return order
+
+
+def program(
+    order: Sequence[str], lines: Mapping[str, str], *parameters: str, result: str = "None"
+) -> Callable[..., Awaitable[Any]]:
+    """The lines in that order, as a coroutine function."""
+    body = "\n    ".join([*(lines[letter] for letter in order), f"return {result}"])
+    scope: dict[str, Any] = {}
+    exec(f"async def program({', '.join(parameters)}):\n    {body}", scope)
+    made: Callable[..., Awaitable[Any]] = scope["program"]
+    return made
 
 
 async def publish(stream: WorkflowStreamClient, *topics: str) -> None:

@@ -7,7 +7,17 @@ from typing import Any
 
 from streamlib import Subscription, WorkflowStreamClient, WorkflowStreamItem
 from streamlib.errors import shown
-from streamlib.lab.checks.judging import NOT_YET, Check, Hint, Verdict, first, publish, result_of
+from streamlib.lab.checks.judging import (
+    NOT_YET,
+    Check,
+    Hint,
+    Verdict,
+    first,
+    in_order,
+    program,
+    publish,
+    result_of,
+)
 from streamlib.lab.lesson import arrived
 
 
@@ -71,17 +81,13 @@ LINES = {
 
 async def _only_what_is_new(answer: Any, stream: WorkflowStreamClient) -> Verdict:
     """1.6, a Parsons problem: run the lines in the learner's order."""
-    order = [letter for letter in str(answer).upper() if letter.isalpha()]
-    if sorted(order) != sorted(LINES):
-        raise Hint(f"Use each of {', '.join(LINES)} once, as in 'ABCDE'.")
+    order = in_order(answer, LINES)
     if order.index("B") != order.index("A") + 1:
         raise Hint("B is indented: it is the body of A and comes right after it.")
     await publish(stream, "news")  # what was there before
-    body = "\n    ".join(LINES[letter] for letter in order)
-    scope: dict[str, Any] = {}
-    exec(f"async def program(stream):\n    {body}\n    return item", scope)
+    run = program(order, LINES, "stream", result="item")
     try:
-        item = await asyncio.wait_for(scope["program"](stream), 1.5)
+        item = await asyncio.wait_for(run(stream), 1.5)
     except UnboundLocalError:
         raise Hint("A line used `start` or `items` before another line had made it.") from None
     except asyncio.TimeoutError:
