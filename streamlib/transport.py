@@ -41,6 +41,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from .describe import DescribeInput
 from .errors import NotAStreamError, StreamNotFoundError, StreamUnavailableError
+from .log import Page
 from .wire import (
     DESCRIBE_QUERY,
     OFFSET_QUERY,
@@ -111,6 +112,10 @@ Happening = Progress | RolledOver | Closed
 
 class PollQueryMissingError(NotAStreamError):
     """The workflow does not answer the poll query; it may answer the poll update."""
+
+
+class NeverBeganError(StreamNotFoundError):
+    """The run closed before its worker did anything: there never was a log."""
 
 
 class TruncatedDuringPollError(Exception):
@@ -206,11 +211,17 @@ class TemporalTransport:
             StreamNotFoundError: The run is gone.
         """
         poll = {"topics": list(topics), "from_offset": from_offset}
-        return parse_answer(await self._query(run_id, POLL, [poll], timeout))
+        try:
+            return parse_answer(await self._query(run_id, POLL, [poll], timeout))
+        except NeverBeganError:
+            return Answer(Page([], from_offset, False), None, None, None)
 
     async def offset(self, run_id: str, timeout: timedelta) -> int:
         """Return the end offset. Raises as `read` does."""
-        return int(await self._query(run_id, OFFSET_QUERY, [], timeout))
+        try:
+            return int(await self._query(run_id, OFFSET_QUERY, [], timeout))
+        except NeverBeganError:
+            return 0
 
     async def describe(self, run_id: str, asked: DescribeInput, timeout: timedelta) -> Any:
         """Return what the stream says about itself, as JSON. Raises as `read` does."""
@@ -319,6 +330,8 @@ class TemporalTransport:
                 return StreamNotFoundError(self.workflow_id, text)
             case RPCStatusCode.RESOURCE_EXHAUSTED if "larger than max" in text:
                 return error
+            case RPCStatusCode.FAILED_PRECONDITION if "closed before" in text:
+                return NeverBeganError(self.workflow_id, text)
             case RPCStatusCode.INVALID_ARGUMENT if _says_no_handler(text):
                 return PollQueryMissingError(self.workflow_id, text)
             case status if status in retryable:
