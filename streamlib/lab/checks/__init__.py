@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import textwrap
+import warnings
 
-from streamlib.lab.checks import lesson_01, lesson_02
+from streamlib import UnsentItemsWarning
+from streamlib.lab.checks import lesson_01, lesson_02, lesson_03, lesson_04, lesson_05
 from streamlib.lab.checks.judging import NOT_YET, PATIENCE, Check, Hint, Verdict, fresh_stream
 
 WIDTH = 88
 """Columns; a notebook would break longer lines in the middle of a word."""
 
-CHECKS: dict[str, Check] = {**lesson_01.CHECKS, **lesson_02.CHECKS}
+LESSONS = [lesson_01, lesson_02, lesson_03, lesson_04, lesson_05]
+
+CHECKS: dict[str, Check] = {
+    number: check for lesson in LESSONS for number, check in lesson.CHECKS.items()
+}
 
 
 async def check(exercise: str, answer: object = ...) -> None:
@@ -41,8 +47,11 @@ async def judge(exercise: str, answer: object) -> Verdict:
         raise LookupError(f"no exercise {exercise!r}; there are {', '.join(CHECKS)}")
     if answer is ...:
         return NOT_YET
-    async with fresh_stream() as stream:
-        try:
-            return await asyncio.wait_for(CHECKS[exercise](answer, stream), 3 * PATIENCE)
-        except Hint as hint:
-            return Verdict(False, str(hint))
+    with warnings.catch_warnings():
+        # That an answer left something unsent is for its hint to say.
+        warnings.simplefilter("ignore", UnsentItemsWarning)
+        async with fresh_stream() as stream:
+            try:
+                return await asyncio.wait_for(CHECKS[exercise](answer, stream), 3 * PATIENCE)
+            except Hint as hint:
+                return Verdict(False, str(hint))
