@@ -30,7 +30,8 @@ def home() -> Iterator[Path]:
     """A state folder of this test session's own, known to every process it starts."""
     folder = Path(tempfile.mkdtemp(prefix="streamlib-test-"))
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("TEMPORAL_")]:
+        strangers = ("TEMPORAL_", "OPENAI_")  # nobody's server, and nobody's bill
+        for name in [name for name in os.environ if name.startswith(strangers)]:
             patch.delenv(name)
         patch.setenv("STREAMLIB_HOME", str(folder))
         patch.setenv("TEMPORAL_CONFIG_FILE", str(folder / "no-such-profile.toml"))

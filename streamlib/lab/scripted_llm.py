@@ -30,6 +30,7 @@ from starlette.types import Receive, Scope, Send
 from streamlib.lab.scripted import PACE
 
 MODEL = "scripted"
+CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 
 PARAGRAPHS = [
     "A model sends its answer token by token. Between it and the reader stand processes and "
@@ -162,7 +163,7 @@ def _refuse(request: Request, fault: Fault) -> Response:
     """As OpenAI does: what it says about a key quotes some of it. Clients must not pass it on."""
     key = request.headers.get("authorization", "").removeprefix("Bearer ")
     said = f"Incorrect API key provided: {key}." if fault.kind == "401" else "scripted failure"
-    answer = _error(int(fault.kind), "scripted", said)
+    answer = _error(int(fault.kind), CODES.get(int(fault.kind), "scripted_failure"), said)
     if fault.retry_after is not None:
         answer.headers["Retry-After"] = f"{fault.retry_after:g}"
     return answer

@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,9 @@ class Ran:
     began: float = 0.0
     ended: float = 0.0
     printed: str = ""
+    """Its output, without what is shown in place."""
+    shown: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """What was shown in place, all of it in order, by the display's id."""
     error: str = ""
 
     @property
@@ -96,6 +99,9 @@ def _note(ran: Ran, kind: str, content: Mapping[str, Any]) -> None:
             ran.ended = time.monotonic()
         case "stream":
             ran.printed += content["text"]
+        case "display_data" | "update_display_data" if content.get("transient"):
+            display = content["transient"]["display_id"]
+            ran.shown.setdefault(display, []).append(content["data"].get("text/plain", ""))
         case "execute_result" | "display_data":
             ran.printed += content["data"].get("text/plain", "") + "\n"
         case "error":

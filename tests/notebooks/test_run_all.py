@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,27 @@ async def test_all_cells_queued_at_once(name: str, course_home: Path, start: Sta
     if name.startswith("01"):
         assert "".join(each.printed for each in ran).count(ORDER) == 1
         assert [each.printed for each in ran if "[status]" in each.printed] == [ORDER]
+    if name.startswith("05"):
+        assert_its_worker_was_killed_and_the_text_shown_once(ran)
     assert_ended_well(kernel)
     await assert_nothing_is_left_open()
+
+
+def assert_its_worker_was_killed_and_the_text_shown_once(ran: list[Ran]) -> None:
+    by_cell = {each.cell: each for each in ran}
+    killed, restarted = (
+        re.search(r"pid (\d+), (\w+)", by_cell[cell].printed)
+        for cell in ("break-kill", "break-fix")
+    )
+    assert killed is not None
+    assert restarted is not None
+    assert (killed[2], restarted[2], killed[1] != restarted[1]) == ("dead", "running", True)
+    (before,) = by_cell["break-kill"].shown.values()
+    (after,) = by_cell["break-watch"].shown.values()
+    assert by_cell["break-watch"].printed.count("rewind, attempt 2 starts over") == 1
+    assert after[0] == before[-1]  # it goes on where the worker left it, takes that back,
+    assert after[-1].count("no model wrote this") == 1  # and ends with one whole text
+    assert "screen == result: True" in by_cell["confirm-2"].printed
 
 
 async def run_all(kernel: Kernel, name: str) -> list[Ran]:
