@@ -34,6 +34,7 @@ from .transport import (
     Run,
     Transport,
     TruncatedDuringPollError,
+    WorkWaits,
 )
 from .wire import MAX_PAGE_BYTES, Answer
 
@@ -42,6 +43,7 @@ R = TypeVar("R")
 COALESCE = 0.01  # seconds between two query reads
 _WINDOW_BYTES = 4 * MAX_PAGE_BYTES
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between tries
+_PATIENCE = 3.0  # seconds that a workflow's task may wait for a worker before we say so
 _LONG_RUN = 60.0  # seconds after which a failure is a new one, and not the last one again
 _BUSY_PAUSE = 0.01  # the query buffer empties within milliseconds: chance beats patience
 _READ_TIMEOUTS = (2.0, 4.0, 8.0, 16.0, 30.0)  # seconds; a query can hang, a long replay takes time
@@ -73,6 +75,7 @@ class Feed:
         self._resolved = asyncio.Event()
         self._last_read = 0.0
         self._abandoned = False
+        self._worry: asyncio.TimerHandle | None = None
         self._behind = False  # whether the window was opened a moment too late
         self._reading_on = asyncio.Lock()
 
@@ -230,6 +233,7 @@ class Feed:
             if _feeds.get(key) is self:
                 del _feeds[key]
             self._resolved.set()
+            self._stop_worrying()
             self._wake()
 
     async def _follow(self, run: Run) -> None:
@@ -258,7 +262,10 @@ class Feed:
     async def _watch_one(self, run: Run) -> Closed | None:
         """Watch one run until it ends; None if it has rolled over."""
         async for happening in self._transport.watch(run):
-            self.trouble = None
+            self._stop_worrying()
+            if isinstance(happening, WorkWaits):
+                self._worry = asyncio.get_running_loop().call_later(_PATIENCE, self._say_it_waits)
+                continue
             self.progress += 1
             match happening:
                 case Progress():
@@ -269,6 +276,14 @@ class Feed:
                 case Closed():
                     return happening
         raise StreamUnavailableError(self._transport.workflow_id, "the history ended early")
+
+    def _stop_worrying(self) -> None:
+        self.trouble = None
+        if self._worry is not None:
+            self._worry.cancel()
+
+    def _say_it_waits(self) -> None:
+        self.trouble = f"no worker has done the workflow's next task for {_PATIENCE:.0f} s"
 
     async def _read_on(self) -> None:
         """Move the window to the end of the log, once whoever does so already is done."""

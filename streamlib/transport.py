@@ -94,6 +94,11 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class WorkWaits:
+    """The workflow has something to do, and no worker has done it yet."""
+
+
+@dataclass(frozen=True)
 class RolledOver:
     """The run has continued as new, as `run_id`."""
 
@@ -107,7 +112,7 @@ class Closed:
     status: WorkflowExecutionStatus
 
 
-Happening = Progress | RolledOver | Closed
+Happening = Progress | WorkWaits | RolledOver | Closed
 
 
 class PollQueryMissingError(NotAStreamError):
@@ -255,8 +260,9 @@ class TemporalTransport:
         """Report what happens to a run, from now on, until it has rolled over or closed.
 
         Pages through the history that was there when the run was resolved, says `Progress` once
-        when it has caught up, and then each time the workflow has finished some work. Of a run
-        with a `history_length` of 0 everything is news.
+        when it has caught up, and then each time the workflow has finished some work. Says
+        `WorkWaits` when there is some to do. Of a run with a `history_length` of 0 everything is
+        news.
 
         Raises:
             StreamUnavailableError: No answer. Watch again: what was missed is covered by the
@@ -275,6 +281,8 @@ class TemporalTransport:
                 yield Progress()
             elif caught_up and any(_is_work(event) for event in events):
                 yield Progress()
+            if caught_up and events and _waits_for_a_worker(events[-1]):
+                yield WorkWaits()
 
     async def _history(self, run_id: str, token: bytes) -> tuple[list[HistoryEvent], bytes]:
         request = GetWorkflowExecutionHistoryRequest(
@@ -336,9 +344,18 @@ class TemporalTransport:
                 return PollQueryMissingError(self.workflow_id, text)
             case status if status in retryable:
                 busy = status == RPCStatusCode.RESOURCE_EXHAUSTED
-                return StreamUnavailableError(self.workflow_id, text, busy=busy)
+                return StreamUnavailableError(self.workflow_id, _reason(status, text), busy=busy)
             case _:
                 return error
+
+
+def _reason(status: RPCStatusCode, text: str) -> str:
+    """What a failed call means to somebody who knows no gRPC."""
+    if status in (RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED):
+        return f"no worker, or no server, answered in time: {text}"
+    if status == RPCStatusCode.UNAVAILABLE:
+        return f"the server cannot be reached: {text}"
+    return text
 
 
 def _says_no_handler(text: str) -> bool:
@@ -352,6 +369,10 @@ def _is_work(event: HistoryEvent) -> bool:
     # Not on the signal's own event: a query then waits in the server's buffer of one, and the next
     # reader's is refused for a second.
     return event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+
+
+def _waits_for_a_worker(event: HistoryEvent) -> bool:
+    return event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
 
 
 def _ending(event: HistoryEvent) -> RolledOver | Closed | None:

@@ -9,6 +9,7 @@ does not know what runs. Next: `server.py` and `workers.py`, which do.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import fcntl
 import json
 import os
@@ -25,6 +26,14 @@ from streamlib.home import home, location
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 """Those of ours that this very process started: somebody has to collect their exit status."""
+
+
+@atexit.register
+def _let_them_live() -> None:
+    """They outlive this process on purpose: Python need not warn that they still run."""
+    for child in _children.values():
+        if child.poll() is None:
+            child.returncode = 0
 
 
 @dataclass(frozen=True)

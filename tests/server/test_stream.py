@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from temporalio.client import (
     WorkflowExecutionStatus,
     WorkflowUpdateFailedError,
 )
+from temporalio.worker import Worker
 
 from streamlib import WorkflowStreamClient
 from tests.server import hosts
@@ -189,8 +191,6 @@ async def test_a_subscription_never_walks_into_a_new_stream_under_the_same_id(
 
 
 async def test_a_reader_waits_for_a_worker_and_says_so(client: Client, task_queue: str) -> None:
-    from temporalio.worker import Worker
-
     handle = await client.start_workflow(
         hosts.OurHub.run, hosts.HubInput(), id=f"hub-{task_queue}", task_queue=task_queue
     )
@@ -203,6 +203,35 @@ async def test_a_reader_waits_for_a_worker_and_says_so(client: Client, task_queu
         assert subscription.trouble is None
         await subscription.aclose()
         await handle.terminate()
+
+
+async def test_a_waiting_reader_says_when_the_worker_is_gone(
+    client: Client, task_queue: str
+) -> None:
+    def worker() -> Worker:
+        sticky = timedelta(seconds=1)  # else the next task waits ten seconds for the old worker
+        return Worker(
+            client,
+            task_queue=task_queue,
+            workflows=hosts.WORKFLOWS,
+            sticky_queue_schedule_to_start_timeout=sticky,
+        )
+
+    async with worker():
+        hub = await client.start_workflow(
+            hosts.OurHub.run, hosts.HubInput(), id=f"hub-{task_queue}", task_queue=task_queue
+        )
+        await hub.signal("say", args=["t", [0]])
+        subscription = WorkflowStreamClient.create(client, hub.id).subscribe()
+        assert told(await take(subscription, 1)) == [(0, 0)]
+        waiting = asyncio.create_task(take(subscription, 1))
+    await hub.signal("say", args=["t", [1]])
+    await eventually(lambda: "no worker" in (subscription.trouble or ""))
+    async with worker():
+        assert told(await waiting) == [(1, 1)]
+        assert subscription.trouble is None
+        await subscription.aclose()
+        await hub.terminate()
 
 
 async def test_an_open_subscription_outlives_the_cells_that_use_it(
