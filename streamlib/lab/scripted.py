@@ -50,7 +50,7 @@ class Scripted:
         return f"http://{HOST}:{self.port}/v1"
 
     async def control(self, **change: object) -> dict[str, Any]:
-        """Change what it will do; return all of it.
+        """Change what it will do, if asked; return all of it.
 
         Args:
             **change: `faults`, a list of `scripted_llm.Fault` as JSON; `pace`, seconds a token.
