@@ -338,6 +338,8 @@ class TemporalTransport:
                 return StreamNotFoundError(self.workflow_id, text)
             case RPCStatusCode.RESOURCE_EXHAUSTED if "larger than max" in text:
                 return error
+            case _ if "limit for signal events" in text:  # the next run has a limit of its own
+                return StreamUnavailableError(self.workflow_id, text)
             case RPCStatusCode.FAILED_PRECONDITION if "closed before" in text:
                 return NeverBeganError(self.workflow_id, text)
             case RPCStatusCode.INVALID_ARGUMENT if _says_no_handler(text):
