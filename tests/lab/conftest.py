@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from streamlib import WorkflowStreamClient, lab
 from streamlib.home import checkout
-from streamlib.lab import server, workers
+from streamlib.lab import scripted, server, workers
 
 
 @pytest.fixture
@@ -25,6 +28,7 @@ async def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     monkeypatch.delenv("TEMPORAL_ADDRESS", raising=False)
     for name in workers.names():
         await workers.stop(name)
+    await scripted.stop()
     await server.stop()
 
 
@@ -85,3 +89,25 @@ def run(tmp_path: Path, own_home: Path) -> Iterator[Callable[..., Program]]:
             except subprocess.TimeoutExpired:
                 program.process.kill()
                 program.process.wait()
+
+
+@pytest.fixture(scope="module")
+def worker(server: str) -> Iterator[None]:
+    """The lab's own worker, beside the session's server."""
+    asyncio.run(workers.start())
+    yield
+    asyncio.run(workers.stop())
+
+
+@pytest.fixture
+async def session(worker: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[lab.Session]:
+    monkeypatch.setenv("JPY_SESSION_NAME", f"lesson-{uuid.uuid4().hex}")
+    session = await lab.start(quiet=True)
+    yield session
+    await lab.close_hosts(session)
+
+
+@pytest.fixture
+async def stream(session: lab.Session) -> WorkflowStreamClient:
+    hub = await lab.host(session)
+    return WorkflowStreamClient.create(session.client, hub.id)

@@ -5,38 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from streamlib import ItemDecodeError, WorkflowStreamClient, WorkflowStreamItem, lab
-from streamlib.lab import checks, workers
+from streamlib.lab import checks
 from streamlib.scenarios.hub import HubInput, HubWorkflow
-
-
-@pytest.fixture(scope="module")
-def worker(server: str) -> Iterator[None]:
-    """The lab's own worker, beside the session's server."""
-    asyncio.run(workers.start())
-    yield
-    asyncio.run(workers.stop())
-
-
-@pytest.fixture
-async def session(worker: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[lab.Session]:
-    monkeypatch.setenv("JPY_SESSION_NAME", f"lesson-{uuid.uuid4().hex}")
-    session = await lab.start(quiet=True)
-    yield session
-    await lab.close_hosts(session)
-
-
-@pytest.fixture
-async def stream(session: lab.Session) -> WorkflowStreamClient:
-    hub = await lab.host(session)
-    return WorkflowStreamClient.create(session.client, hub.id)
-
 
 # Predictions.
 

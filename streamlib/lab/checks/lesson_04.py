@@ -45,7 +45,7 @@ async def _keep_three(answer: Any, stream: WorkflowStreamClient) -> Verdict:
     async with fresh_stream() as short:
         await publish(short, "numbers", "numbers")
         if (left := await _cut(answer, short)) != 2:
-            raise Hint(f"A log of two items is short enough, and it left {left}.")
+            raise Hint(f"A log of two items is short enough as it is; it left {left}.")
     return Verdict(True, "It kept the last three, and left a shorter log alone.")
 
 
@@ -62,7 +62,7 @@ async def _cut(answer: Any, stream: WorkflowStreamClient) -> int | None:
     except WorkflowUpdateFailedError:
         raise Hint(
             f"With the offsets {log.base_offset} to {log.end_offset - 1} it returned {up_to}, and "
-            f"the update failed: that is {'below 0' if up_to < 0 else 'past the end'}."
+            "the update failed: that is past the end."
         ) from None
     after = await stream.describe()
     return after.end_offset - after.base_offset
@@ -85,7 +85,7 @@ async def _only_the_fresh_one(answer: Any, stream: WorkflowStreamClient) -> Verd
     hub = hub_of(stream, await connect())
     run = program(order, LINES, "stream", "hub", "HubWorkflow", result="item")
     try:
-        item = await asyncio.wait_for(run(stream, hub, HubWorkflow), 2.0)
+        item = await asyncio.wait_for(run(stream, hub, HubWorkflow), 1.0)
     except UnboundLocalError:
         raise Hint("B used `end` before D had asked for it.") from None
     except asyncio.TimeoutError:
