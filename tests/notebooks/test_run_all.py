@@ -12,7 +12,7 @@ import pytest
 
 from streamlib import lab
 from streamlib.connect import connect
-from tests.notebooks import running
+from tests.notebooks import lessons, running
 from tests.notebooks.conftest import Start
 from tests.notebooks.running import Kernel, Ran
 
@@ -47,6 +47,8 @@ async def test_all_cells_queued_at_once(name: str, course_home: Path, start: Sta
         assert [each.printed for each in ran if "[status]" in each.printed] == [ORDER]
     if name.startswith("05"):
         assert_its_worker_was_killed_and_the_text_shown_once(ran)
+    if look := lessons.LESSONS.get(name):
+        look(lessons.shown(ran))
     assert_ended_well(kernel)
     await assert_nothing_is_left_open()
 
@@ -103,6 +105,28 @@ async def assert_nothing_is_left_open() -> None:
             break
         await asyncio.sleep(0.1)
     assert still == []
+
+
+async def test_notebook_02_resumes_from_its_file_after_a_real_kernel_restart(
+    course_home: Path, start: Start
+) -> None:
+    name = "02_disconnect_resume"
+    cells = dict(running.code_cells(name))
+    async with start(name) as kernel:
+        before = await kernel.execute([(cell, cells[cell]) for cell in ("start", "leave-2")])
+        await kernel.restart()
+        forgotten = ("forgotten", "print('note' in dir(), 'session' in dir())")
+        after = ["start", "predict-2", "run-2", "confirm-2", "stop"]
+        ran = await kernel.execute([forgotten, *((cell, cells[cell]) for cell in after)])
+    check(name, [*before, *ran])
+    assert ran[0].printed == "False False\n"
+    lesson = lessons.shown(ran)
+    lessons.resumed(lesson)
+    saved_by, read_by = re.findall(r"process (\d+)", lesson["confirm-2"])
+    assert saved_by != read_by
+    assert "restart the kernel" not in lesson["confirm-2"]
+    assert_ended_well(kernel)
+    await assert_nothing_is_left_open()
 
 
 @pytest.mark.parametrize("reading", ["", "task = asyncio.create_task(events.__anext__())"])

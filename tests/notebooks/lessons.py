@@ -1,0 +1,100 @@
+"""What the cells of notebooks 02 to 04 must have shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from tests.notebooks.running import Ran
+
+HEADLINES = """\
+rates unchanged at 3.25%
+rain expected over the weekend
+library opens its night reading room
+ferry runs again after repairs
+museum free on Sunday
+""".splitlines()
+
+
+class Lesson(dict[str, str]):
+    """What each cell printed, by its id."""
+
+    def has(self, cell: str, *texts: str) -> None:
+        for text in texts:
+            assert text in self[cell], (cell, text, self[cell])
+
+    def rows(self, cell: str) -> list[list[str]]:
+        """The items that `lab.arrived` showed: offset, topic, data."""
+        found = re.findall(r"^ +(\d+)  (\S+) +(.*)$", self[cell], re.MULTILINE)
+        return [list(row) for row in found]
+
+
+def disconnect_resume(lesson: Lesson) -> None:
+    read = re.findall(r"offset (\d): (.*)", lesson["leave-1"] + lesson["run-1"])
+    stages = "validating, loading data, transforming, writing output, verifying, complete"
+    assert read == [(str(at), stage) for at, stage in enumerate(stages.split(", "))]
+    lesson.has("run-1", "2.1  it is: 2")
+    lesson.has("confirm-1", "end offset: 6", "signals: 0", "updates: 0")
+    resumed(lesson)
+    lesson.has("tuesday", "2.3  it is: 1", "Tuesday 2")
+    lesson.has("guard", "a workflow was started anew under this id", "Tuesday 0")
+    lesson.has("break-run", "handled: [0, 1, 3]", "2.4  it is: 2")
+
+
+def resumed(lesson: Lesson) -> None:
+    """The part after the kernel's restart."""
+    lesson.has("run-2", "2.2  it is: 2", "ended: COMPLETED")
+    assert [row[0] for row in lesson.rows("run-2")] == ["2", "3", "4", "5"]
+    lesson.has("confirm-2", "end offset: 6 and last read: 5")
+
+
+def publish_from_outside(lesson: Lesson) -> None:
+    said = lesson["side-by-side"]
+    assert re.findall(r"\[publisher\] sent: (.*)", said) == HEADLINES
+    received = re.findall(r"\[subscriber\] offset=(\d): (.*)", said)
+    assert received == [(str(at), line) for at, line in enumerate(HEADLINES)]
+    lesson.has("side-by-side", "ended, after the last item", "closed\n")
+    lesson.has("run-1", "3.1  it is: 0")
+    assert lesson["confirm-1"].splitlines() == [
+        "end offset: 0  signals: 0",
+        "end offset: 3  signals: 1",
+    ]
+    rows = lesson.rows("run-2")
+    assert [int(row[0]) for row in rows] == list(range(10))
+    for topic in ("sports", "weather"):
+        mine = [row[2] for row in rows if row[1] == topic]
+        assert mine == [f"'{topic} {number}'" for number in range(5)]
+    lesson.has("confirm-2", "3.2  it is: 2", "signals: 10")
+    assert lesson["confirm-2"].count("last sequence: 5  accepted: 5") == 2
+    lesson.has("run-3", "lag 0; still open)", "ended: COMPLETED", "3.3  it is: close")
+    lesson.has("terminated", "ended: TERMINATED")
+    lesson.has("break-run", "No stream to reach", "stored: 0")
+    assert lesson.rows("fix") == [["0", "news", "'late edition'"]]
+
+
+def truncate(lesson: Lesson) -> None:
+    reads = re.findall(r"slow reads +(\d+) .*?(?:(\d+) missed before it)?$", lesson["run-1"], re.M)
+    expected = 0
+    for offset, missed in reads:
+        assert int(offset) - expected == int(missed or 0), lesson["run-1"]
+        expected = int(offset) + 1
+    assert any(missed for _, missed in reads)
+    lesson.has("run-1", "4.1  it is: 24")
+    lesson.has("confirm-1", "fast: missed 0", "ticker emitted 24 events", "base offset 20")
+    lesson.has("run-2", "4.2  it is: 3", "^ 3, 3 below the base", "(3 missed before it)")
+    lesson.has("run-3", "Offsets 3 to 5 were truncated", "4.3  it is: 6")
+    lesson.has("confirm-3", "from 0: offset 6  missed 6")
+    lesson.has("run-4", "TruncateOutOfRange", "4.4  it is: 10")
+    lesson.has("confirm-4", "the hub is RUNNING", "10  numbers  'the next'")
+    lesson.has("play-read", "ann: offset 5, 5 missed", "bob: Offsets 2 to 4 were truncated")
+
+
+LESSONS: dict[str, Callable[[Lesson], None]] = {
+    "02_disconnect_resume": disconnect_resume,
+    "03_publish_from_outside": publish_from_outside,
+    "04_truncate": truncate,
+}
+
+
+def shown(ran: list[Ran]) -> Lesson:
+    return Lesson({each.cell: each.printed for each in ran})
