@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
@@ -33,100 +33,119 @@ from bench.gates import (
     SLOW_1,
     SLOW_5,
     TEN,
-    Figures,
-    Repetitions,
+    Experiments,
     failed,
     judge,
     markdown,
     table,
 )
 from bench.hubs import OURS, SIDES, Side
+from bench.quiet import Figures, Repetition, quietest, wants_more
 from bench.rig import Rig
 
 TOO_LONG = 120.0
 """Seconds after which one experiment counts as hung."""
 
-
-@dataclass(frozen=True)
-class Plan:
-    """How much is measured."""
-
-    repetitions: int
-    bulk_repetitions: int
-    memory_repetitions: int
-    crowd_repetitions: int
-    fast_items: int
-    slow_items: int
-    crowd_seconds: int
-
-
-WHOLE = Plan(
-    repetitions=5,
-    bulk_repetitions=7,
-    memory_repetitions=3,
-    crowd_repetitions=3,
-    fast_items=80,
-    slow_items=25,
-    crowd_seconds=10,
-)
-QUICK = Plan(
-    repetitions=2,
-    bulk_repetitions=3,
-    memory_repetitions=1,
-    crowd_repetitions=1,
-    fast_items=50,
-    slow_items=15,
-    crowd_seconds=8,
-)
-
 Run = Callable[[Rig, Side], Awaitable[Figures]]
 
 
-def schedule(plan: Plan) -> Iterator[tuple[str, Run, tuple[Side, ...]]]:
-    """Every experiment of every repetition, in order: the sides alternate, and who comes first."""
+@dataclass(frozen=True)
+class Experiment:
+    """What to run, how often, and for whom; and whether others' load can spoil it."""
+
+    name: str
+    run: Run
+    repetitions: int
+    sides: tuple[Side, ...] = SIDES
+    timed: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured. `patience`: seconds after which noisy repetitions will do."""
+
+    experiments: tuple[Experiment, ...]
+    patience: float
+
+
+def plan(*, quick: bool) -> Plan:
+    """The experiments, whole or quick."""
+    fast, slow, crowd = (50, 15, 8) if quick else (80, 25, 10)
+    often, seldom = (2, 1) if quick else (5, 3)
     paces = {
-        FAST_1: Pace(0.05, 1, plan.fast_items),
-        FAST_5: Pace(0.05, 5, plan.fast_items),
-        SLOW_1: Pace(0.2, 1, plan.slow_items),
-        SLOW_5: Pace(0.2, 5, plan.slow_items),
-        TEN: Pace(0.2, 10, plan.slow_items, KB),
+        FAST_1: Pace(0.05, 1, fast),
+        FAST_5: Pace(0.05, 5, fast),
+        SLOW_1: Pace(0.2, 1, slow),
+        SLOW_5: Pace(0.2, 5, slow),
+        TEN: Pace(0.2, 10, slow, KB),
     }
-    crowd = Pace(1.0, 1000, plan.crowd_seconds, KB)
-    for i in range(max(plan.repetitions, plan.bulk_repetitions, plan.memory_repetitions)):
-        sides = SIDES if i % 2 == 0 else SIDES[::-1]
-        if i < plan.repetitions:
-            for name, pace in paces.items():
-                yield name, partial(experiments.live, pace=pace), sides
-        if i < plan.bulk_repetitions:
-            yield BULK, partial(experiments.bulk, items=20_000), sides
-        if i < plan.memory_repetitions:
-            yield MEMORY, partial(experiments.memory, items=100_000), sides
-        if i < plan.crowd_repetitions:
-            yield CROWD, partial(experiments.live, pace=crowd), (OURS,)
+    paced = [
+        Experiment(name, partial(experiments.live, pace=pace), often)
+        for name, pace in paces.items()
+    ]
+    bulk = partial(experiments.bulk, items=20_000)
+    memory = partial(experiments.memory, items=100_000)
+    thousand = partial(experiments.live, pace=Pace(1.0, 1000, crowd, KB))
+    return Plan(
+        (
+            *paced,
+            Experiment(BULK, bulk, often),
+            Experiment(MEMORY, memory, seldom, timed=False),
+            Experiment(CROWD, thousand, seldom, sides=(OURS,)),
+        ),
+        patience=100.0 if quick else 450.0,
+    )
 
 
-async def measure(plan: Plan) -> tuple[Repetitions, str]:
-    """Run the whole schedule; the figures, and what becomes of the peer past ten readers."""
-    figures: dict[str, dict[str, list[Figures]]] = {}
+async def measure(planned: Plan) -> tuple[dict[str, list[Repetition]], str]:
+    """Run all experiments in rounds; every repetition, and what becomes of the peer past ten.
+
+    Ours and the peer's turns alternate, and so does which of them comes first.
+    """
+    done: dict[str, list[Repetition]] = {each.name: [] for each in planned.experiments}
+    deadline = time.monotonic() + planned.patience
+
+    def wanted(each: Experiment) -> bool:
+        late = time.monotonic() > deadline
+        return wants_more(done[each.name], each.repetitions, timed=each.timed, late=late)
+
     async with Rig.started() as rig:
         for side in SIDES:  # what is slow only once counts for nobody
             await experiments.live(rig, side, Pace(0.05, 1, 10))
-        for name, run, sides in schedule(plan):
-            for side in sides:
-                gc.collect()
-                result = await asyncio.wait_for(run(rig, side), TOO_LONG)
-                figures.setdefault(name, {}).setdefault(side.name, []).append(result)
-            print(".", end="", file=sys.stderr, flush=True)
+        while any(map(wanted, planned.experiments)):
+            for each in filter(wanted, planned.experiments):
+                flip = len(done[each.name]) % 2
+                sides = each.sides[::-1] if flip else each.sides
+                done[each.name].append(await repeat(rig, each.run, sides))
+                print(".", end="", file=sys.stderr, flush=True)
         limit = await experiments.peers_limit(rig, 50, 20.0)
     print(file=sys.stderr)
-    return figures, limit
+    return done, limit
 
 
-def show(figures: Repetitions, about: dict[str, Any]) -> int:
+async def repeat(rig: Rig, run: Run, sides: Iterable[Side]) -> Repetition:
+    """Run an experiment once for each side, and note what else the machine did meanwhile."""
+    gc.collect()
+    figures: dict[str, Figures] = {}
+    started, others = time.monotonic(), rig.others_cpu()
+    for side in sides:
+        figures[side.name] = await asyncio.wait_for(run(rig, side), TOO_LONG)
+    spent = rig.others_cpu() - others
+    return Repetition(max(0.0, spent / (time.monotonic() - started)), figures)
+
+
+def counted(planned: Plan, done: dict[str, list[Repetition]]) -> dict[str, list[Repetition]]:
+    """The repetitions that count."""
+    return {each.name: quietest(done[each.name], each.repetitions) for each in planned.experiments}
+
+
+def show(figures: Experiments, about: dict[str, Any]) -> int:
     """Print the table; the exit code."""
     verdicts = judge(figures, ROWS)
     print(table(verdicts))
     print(f"\nThe peer past ten readers, an item a second: {about['peer past ten']}")
+    noise = max(each.others for repetitions in figures.values() for each in repetitions)
+    print(f"While this ran, others used up to {noise:.1f} of {os.cpu_count()} CPUs.")
     bad = failed(verdicts)
     print(f"{len(bad)} gates FAIL" if bad else "every gate holds", f"({about['seconds']:.0f} s)")
     return 1 if bad else 0
@@ -139,22 +158,26 @@ def main() -> int:
     parser.add_argument("--report", action="store_true", help="of the last whole run")
     options = parser.parse_args()
     if options.report:
-        about = report.load("latest")
-        report.draw(about["figures"])
-        code = show(about["figures"], about)
-        print("\n" + markdown(judge(about["figures"], ROWS)))
+        saved, about = report.load("latest")
+        report.draw(saved)
+        code = show(saved, about)
+        print("\n" + markdown(judge(saved, ROWS)))
         return code
     # A time limit around the run ends it as Ctrl-C does: the server still goes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     load, started = os.getloadavg(), time.monotonic()
-    figures, limit = asyncio.run(measure(QUICK if options.quick else WHOLE))
+    planned = plan(quick=options.quick)
+    done, limit = asyncio.run(measure(planned))
+    figures = counted(planned, done)
     about = {
         "date": datetime.now(timezone.utc).date().isoformat(),
         "quick": options.quick,
         "seconds": time.monotonic() - started,
         "machine": report.machine(),
-        "load before": list(load),
-        "load after": list(os.getloadavg()),
+        "load average before": list(load),
+        "load average after": list(os.getloadavg()),
+        "nice": os.nice(0),
+        "repetitions made": {name: len(each) for name, each in done.items()},
         "peer past ten": limit,
     }
     report.save("quick" if options.quick else "latest", figures, about)

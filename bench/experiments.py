@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Any
 
-from bench.gates import Figures
 from bench.hubs import PEER, Side
+from bench.quiet import Figures
 from bench.rig import Rig, Spent
 
 SETTLE = 0.5
@@ -72,7 +72,7 @@ async def bulk(rig: Rig, side: Side, items: int) -> Figures:
         started = time.perf_counter()
         await publish_many(rig, side, hub, items)
         published = time.perf_counter() - started
-        await applied(rig, side, hub, items)
+        await rig.until_applied(side, hub, items)
         publishing = (await rig.spent(side, hub)).since(before)
         started, count = time.perf_counter(), 0
         async for _ in side.client.create(rig.client, hub).subscribe():
@@ -96,11 +96,11 @@ async def memory(rig: Rig, side: Side, items: int) -> Figures:
     """Publish to a fresh worker, and see how much larger it has become."""
     async with rig.worker(side), rig.hub(side) as hub:
         await publish_many(rig, side, hub, BATCH)  # what the first batch loads is not the items'
-        await applied(rig, side, hub, BATCH)
+        await rig.until_applied(side, hub, BATCH)
         before = rig.resident_bytes(side)
         for done in range(0, items, GULP):
             await publish_many(rig, side, hub, min(GULP, items - done))
-            await applied(rig, side, hub, BATCH + min(done + GULP, items))
+            await rig.until_applied(side, hub, BATCH + min(done + GULP, items))
         await asyncio.sleep(SETTLE)
         return {"MB": (rig.resident_bytes(side) - before) / 1e6}
 
@@ -152,13 +152,6 @@ async def publish_many(rig: Rig, side: Side, hub: str, items: int) -> None:
         for _ in range(BATCH):
             topic.publish(ITEM)
         await stream.flush()
-
-
-async def applied(rig: Rig, side: Side, hub: str, items: int) -> None:
-    """Return when the worker has all of them in its log."""
-    stream = side.client.create(rig.client, hub)
-    while await stream.get_offset() < items:
-        await asyncio.sleep(0.05)
 
 
 def per_item(spent: Spent, items: int) -> Figures:

@@ -1,8 +1,6 @@
 """From figures to verdicts: medians over repetitions, ratios of ours to the peer's, gates, tables.
 
-    figures[experiment][side] = [{metric: number}, ...]   one dict a repetition
-
-Pure: what is measured, and how, it does not know.
+Pure: what is measured, and how, it does not know. Next: `quiet.py`, which repetitions count.
 """
 
 from __future__ import annotations
@@ -11,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-Figures = dict[str, float]
-Repetitions = Mapping[str, Mapping[str, Sequence[Figures]]]
+from bench.quiet import Repetition
+
+Experiments = Mapping[str, Sequence[Repetition]]
+"""The repetitions that count, by the experiment's name."""
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,17 @@ class Verdict:
         return f"{'>=' if self.row.at_least else '<='} {self.row.limit:g}{unit}"
 
 
-def middle(figures: Repetitions, experiment: str, side: str, metric: str) -> float | None:
+def middle(figures: Experiments, experiment: str, side: str, metric: str) -> float | None:
     """The median over the repetitions; None if there are none."""
     values = [
-        repetition[metric]
-        for repetition in figures.get(experiment, {}).get(side, [])
-        if metric in repetition
+        repetition.sides[side][metric]
+        for repetition in figures.get(experiment, [])
+        if metric in repetition.sides.get(side, {})
     ]
     return median(values) if values else None
 
 
-def judge(figures: Repetitions, rows: Sequence[Row]) -> list[Verdict]:
+def judge(figures: Experiments, rows: Sequence[Row]) -> list[Verdict]:
     """Put the numbers to the rows."""
     return [
         Verdict(

@@ -24,10 +24,11 @@ from bench.gates import (
     SLOW_1,
     SLOW_5,
     TEN,
-    Repetitions,
+    Experiments,
     judge,
     middle,
 )
+from bench.quiet import Repetition
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
@@ -46,8 +47,8 @@ def machine() -> dict[str, Any]:
     }
 
 
-def save(name: str, figures: Repetitions, about: dict[str, Any]) -> Path:
-    """Write the figures, and what they come to, as JSON."""
+def save(name: str, figures: Experiments, about: dict[str, Any]) -> Path:
+    """Write the figures that count, and what they come to, as JSON."""
     verdicts = [
         {
             "label": verdict.row.label,
@@ -62,15 +63,27 @@ def save(name: str, figures: Repetitions, about: dict[str, Any]) -> Path:
     ]
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    content = {**about, "verdicts": verdicts, "figures": figures}
+    content = {**about, "verdicts": verdicts, "figures": plain(figures)}
     path.write_text(json.dumps(rounded(content), indent=1) + "\n")
     return path
 
 
-def load(name: str) -> dict[str, Any]:
-    """Read what `save` wrote."""
-    content: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
-    return content
+def load(name: str) -> tuple[Experiments, dict[str, Any]]:
+    """Read what `save` wrote: the figures, and what was said about them."""
+    about: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    figures = {
+        experiment: [Repetition(each.pop("others"), each) for each in repetitions]
+        for experiment, repetitions in about.pop("figures").items()
+    }
+    return figures, about
+
+
+def plain(figures: Experiments) -> dict[str, list[dict[str, Any]]]:
+    """The figures as JSON: `{experiment: [{"others": CPUs, side: {metric: number}}]}`."""
+    return {
+        experiment: [{"others": each.others, **each.sides} for each in repetitions]
+        for experiment, repetitions in figures.items()
+    }
 
 
 def rounded(value: Any) -> Any:
@@ -82,7 +95,7 @@ def rounded(value: Any) -> Any:
     return [rounded(each) for each in value] if isinstance(value, list) else value
 
 
-def panels(figures: Repetitions) -> list[Panel]:
+def panels(figures: Experiments) -> list[Panel]:
     """The chart's content. What was not measured is left out."""
 
     def panel(title: str, metric: str, *experiments: str) -> Panel:
@@ -105,7 +118,7 @@ def panels(figures: Repetitions) -> list[Panel]:
     ]
 
 
-def draw(figures: Repetitions) -> Path:
+def draw(figures: Experiments) -> Path:
     """Write the chart."""
     CHART.parent.mkdir(exist_ok=True)
     CHART.write_text(svg(panels(figures)))

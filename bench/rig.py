@@ -32,8 +32,8 @@ from streamlib.lab.processes import Process
 
 ROOT = Path(__file__).resolve().parent.parent
 
-START_TIMEOUT = 60.0
-"""Seconds from a hub's start to its first answer; a worker may have to start first."""
+ANSWER_TIMEOUT = 60.0
+"""Seconds until a hub that does not answer counts as lost; a worker may have to start first."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Rig:
             assert running.pid is not None
             try:
                 rig = cls(running.address, running.pid)
-                telemetry = TelemetryConfig(metrics=rig._metrics)
+                telemetry = TelemetryConfig(logging=None, metrics=rig._metrics)
                 rig.client = await Client.connect(rig.address, runtime=Runtime(telemetry=telemetry))
                 async with rig.worker(SIDES[0]), rig.worker(SIDES[1]):
                     yield rig
@@ -111,10 +111,27 @@ class Rig:
             task_queue=self._workers[side.name].name,
         )
         try:
-            await self._until_it_answers(side, handle.id)
+            await self.until_applied(side, handle.id, 0)
             yield handle.id
         finally:
             await self._handle(handle.id).terminate()
+
+    async def until_applied(self, side: Side, hub_id: str, items: int) -> None:
+        """Return when the worker has that many items in its log; on a busy machine it takes long.
+
+        Raises:
+            StreamUnavailableError, RPCError: No answer for a minute.
+        """
+        stream = side.client.create(self.client, hub_id)
+        deadline = time.monotonic() + ANSWER_TIMEOUT
+        while True:
+            try:
+                if await stream.get_offset() >= items:
+                    return
+            except (StreamUnavailableError, RPCError):
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.05)
 
     async def spent(self, side: Side, hub_id: str) -> Spent:
         """Read all meters, and let the count of calls begin anew."""
@@ -128,20 +145,19 @@ class Rig:
             self._calls(),
         )
 
+    def others_cpu(self) -> float:
+        """The CPU seconds that the machine has spent on anything but this bench."""
+        times = psutil.cpu_times()
+        idle = times.idle + getattr(times, "iowait", 0.0)
+        mine = self._me.cpu_times()
+        ended = mine.children_user + mine.children_system  # workers that are no more
+        running = [psutil.Process(worker.pid) for worker in self._workers.values()]
+        ours = ended + sum(cpu_seconds(each) for each in (self._me, self._server, *running))
+        return float(sum(times)) - idle - ours
+
     def resident_bytes(self, side: Side) -> int:
         """The worker's resident memory."""
         return int(self._worker(side).memory_info().rss)
-
-    async def _until_it_answers(self, side: Side, hub_id: str) -> None:
-        """Ask until it does: on a busy machine a worker takes long to start."""
-        deadline = time.monotonic() + START_TIMEOUT
-        while True:
-            try:
-                await side.client.create(self.client, hub_id).get_offset()
-                return
-            except (StreamUnavailableError, RPCError):
-                if time.monotonic() > deadline:
-                    raise
 
     def _worker(self, side: Side) -> psutil.Process:
         return psutil.Process(self._workers[side.name].pid)

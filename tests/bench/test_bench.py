@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,7 +11,6 @@ from bench import report
 from bench.chart import LEFT, RIGHT, WIDTH, Panel, short, svg
 from bench.gates import (
     ROWS,
-    Figures,
     Row,
     Verdict,
     cells,
@@ -23,13 +21,15 @@ from bench.gates import (
     number,
     table,
 )
+from bench.quiet import QUIET, Repetition, quietest, wants_more
 
-FIGURES: dict[str, dict[str, list[Figures]]] = {
-    "fast": {
-        "ours": [{"p50 ms": 90.0}, {"p50 ms": 20.0}, {"p50 ms": 21.0}],
-        "peer": [{"p50 ms": 70.0}, {"p50 ms": 70.0}, {"p50 ms": 700.0}],
-    },
-    "crowd": {"ours": [{"p95 ms": 40.0}]},
+FIGURES = {
+    "fast": [
+        Repetition(0.0, {"ours": {"p50 ms": 90.0}, "peer": {"p50 ms": 70.0}}),
+        Repetition(0.1, {"ours": {"p50 ms": 20.0}, "peer": {"p50 ms": 70.0}}),
+        Repetition(0.2, {"ours": {"p50 ms": 21.0}, "peer": {"p50 ms": 700.0}}),
+    ],
+    "crowd": [Repetition(0.0, {"ours": {"p95 ms": 40.0}})],
 }
 
 
@@ -148,16 +148,34 @@ def test_a_saved_run_can_be_read_again_and_names_no_host_and_no_path(
 ) -> None:
     monkeypatch.setattr(report, "RESULTS", tmp_path)
     path = report.save("run", FIGURES, {"machine": report.machine(), "seconds": 1.23456789})
-    saved = report.load("run")
-    assert saved["figures"] == FIGURES
-    assert saved["seconds"] == 1.2346
-    assert len(saved["verdicts"]) == len(ROWS)
-    assert set(saved["machine"]) == {
+    figures, about = report.load("run")
+    assert figures == FIGURES
+    assert about["seconds"] == 1.2346
+    assert len(about["verdicts"]) == len(ROWS)
+    assert set(about["machine"]) == {
         "system", "architecture", "cpus", "memory GB", "python", "temporalio",
     }  # fmt: skip
     assert str(Path.home()) not in path.read_text()
-    json.loads(path.read_text())
 
 
 def test_the_chart_leaves_out_what_was_not_measured() -> None:
     assert all(not panel.bars for panel in report.panels(FIGURES))
+
+
+LOUD, SOFT = Repetition(1.0), Repetition(QUIET)
+
+
+def test_an_experiment_is_repeated_until_enough_repetitions_were_quiet() -> None:
+    assert wants_more([SOFT, LOUD, LOUD], 2, timed=True, late=False)
+    assert not wants_more([SOFT, LOUD, SOFT], 2, timed=True, late=False)
+
+
+def test_when_it_is_late_or_nothing_is_timed_noisy_repetitions_will_do() -> None:
+    for timed, late in ((True, True), (False, False)):
+        assert wants_more([LOUD], 2, timed=timed, late=late)
+        assert not wants_more([LOUD, LOUD], 2, timed=timed, late=late)
+
+
+def test_the_quietest_repetitions_count_in_the_order_they_ran() -> None:
+    loads = [0.1, 1.3, 0.2, 0.9, 0.0]
+    assert [each.others for each in quietest([Repetition(x) for x in loads], 3)] == [0.1, 0.2, 0.0]
