@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -186,10 +187,14 @@ def _database() -> Path:
 
 
 async def _until_ready(process: Process) -> None:
-    """Wait until the default namespace can be described: the port alone opens too early."""
+    """Wait until the default namespace can be described: the port alone opens too early.
+
+    By this very process: where two start at once on one port, the other one may answer.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + READY_TIMEOUT
-    while not await _answers(process.facts["address"]):
+    port = int(process.facts["grpc_port"])
+    while not (_listens(process.pid, port) and await _answers(process.facts["address"])):
         if not process.alive:
             why = "the Temporal dev server ended while it started."
         elif loop.time() > deadline:
@@ -198,6 +203,14 @@ async def _until_ready(process: Process) -> None:
             await asyncio.sleep(0.05)
             continue
         raise ServerUnavailableError(f"{why} Its log ({process.log}) ends:\n{process.log_tail()}")
+
+
+def _listens(pid: int, port: int) -> bool:
+    try:
+        sockets = psutil.Process(pid).net_connections(kind="tcp")
+    except psutil.Error:  # it has ended
+        return False
+    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in sockets)
 
 
 async def _answers(address: str) -> bool:

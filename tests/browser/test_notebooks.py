@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from streamlib.lab import server, workers
+from streamlib.lab import scripted, server, workers
 from tests.browser.jupyter import (
     CHROMIUM_FLAGS,
     Jupyter,
@@ -36,6 +36,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
         finally:
             for name in workers.names():
                 asyncio.run(workers.stop(name))
+            asyncio.run(scripted.stop())
             asyncio.run(server.stop())
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from streamlib.lab import server, workers
+from streamlib.lab import scripted, server, workers
 from tests.notebooks import running
 from tests.notebooks.running import Kernel
 
@@ -35,6 +35,7 @@ def fresh_home() -> Iterator[Path]:
 async def _stop_all() -> None:
     for name in workers.names():
         await workers.stop(name)
+    await scripted.stop()
     await server.stop()
 
 
