@@ -15,7 +15,7 @@ from streamlib.lab.checks import check
 from streamlib.lab.doctor import doctor
 from streamlib.lab.errors import LabError, ServerUnavailableError, WorkerDiedError
 from streamlib.lab.hosts import close_hosts, host
-from streamlib.lab.lesson import arrived, compare, history, predict, ui
+from streamlib.lab.lesson import arrived, compare, history, predict, say, ui
 from streamlib.lab.llm import LLM, LiveText, start_llm
 from streamlib.lab.nesting import NestingError, allow_asyncio_run
 from streamlib.lab.publishers import publish_elsewhere
@@ -42,6 +42,7 @@ __all__ = [
     "predict",
     "publish_elsewhere",
     "report",
+    "say",
     "server",
     "show_log",
     "start",

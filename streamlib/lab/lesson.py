@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import textwrap
 from contextlib import suppress
 from types import EllipsisType
 from typing import Any, TypeVar
@@ -23,6 +24,9 @@ from streamlib.lab.session import Session
 from streamlib.wire import PUBLISH_SIGNAL
 
 T = TypeVar("T")
+
+WIDTH = 88
+"""Columns that a notebook has."""
 
 Answer = int | str | EllipsisType
 
@@ -48,6 +52,18 @@ def compare(question: str, actual: int | str) -> None:
     agree = str(said).strip().lower() == str(actual).lower()
     verdict = "as you predicted" if agree else "not as you predicted: what explains it?"
     print(f"{question}  you predicted: {said}   it is: {actual}   {verdict}")
+
+
+def say(text: object, *, indent: int = 0) -> None:
+    """Print a sentence or an error in lines that a notebook need not break within a word."""
+    lines = textwrap.fill(
+        str(text),
+        WIDTH,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    print(lines)
 
 
 class Arrived(list[WorkflowStreamItem[T]]):

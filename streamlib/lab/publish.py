@@ -11,26 +11,31 @@ import argparse
 import asyncio
 import sys
 
+from temporalio.client import Client
+
 from streamlib import StreamError, WorkflowStreamClient
 from streamlib.connect import ServerUnavailableError, connect
 from streamlib.lab.publishers import READY
 
 
-async def publish(workflow_id: str, topic: str, items: int, *, wait: bool = False) -> str:
-    """Publish `items` items, each stored before the next; the publisher's id.
-
-    With `wait` it connects, says that it is ready, and begins when its standard input has a line.
-    """
-    stream = WorkflowStreamClient.create(await connect(), workflow_id)
-    if wait:
-        print(READY, flush=True)
-        if not await asyncio.to_thread(sys.stdin.readline):
-            return stream.publisher_id  # whoever was to give the sign is gone
+async def publish(client: Client, workflow_id: str, topic: str, items: int) -> str:
+    """Publish `items` items, each stored before the next; the publisher's id."""
+    stream = WorkflowStreamClient.create(client, workflow_id)
     for number in range(items):
         stream.topic(topic).publish(f"{topic} {number}")
         await stream.flush()
         await asyncio.sleep(0.05)  # what a service does between two items
     return stream.publisher_id
+
+
+async def main(workflow_id: str, topic: str, items: int, *, wait: bool) -> None:
+    """Connect and publish; with `wait`, once a line came in."""
+    client = await connect()
+    if wait:
+        print(READY, flush=True)
+        if not await asyncio.to_thread(sys.stdin.readline):
+            return  # whoever was to give the sign is gone
+    print(await publish(client, workflow_id, topic, items))
 
 
 if __name__ == "__main__":
@@ -41,6 +46,6 @@ if __name__ == "__main__":
     parser.add_argument("--wait", action="store_true", help="begin when a line comes in")
     given = parser.parse_args()
     try:
-        print(asyncio.run(publish(given.workflow_id, given.topic, given.items, wait=given.wait)))
+        asyncio.run(main(given.workflow_id, given.topic, given.items, wait=given.wait))
     except (StreamError, ServerUnavailableError) as error:
         sys.exit(str(error))

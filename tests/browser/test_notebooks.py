@@ -74,12 +74,41 @@ def photograph(page: Page, folder: Path, name: str) -> None:
             break
 
 
+AT_ONCE = ("02", "03", "04")
+"""These kill nothing that the others need, and wait most of the time."""
+
+
+def at_once_with(name: str, request: pytest.FixtureRequest) -> list[str]:
+    """The notebooks to run beside this one, of those that are to be tested."""
+    if not name.startswith(AT_ONCE):
+        return [name]
+    ids = " ".join(item.name for item in request.session.items)
+    return [each for each in running.names() if each.startswith(AT_ONCE) and each in ids]
+
+
+@pytest.fixture(scope="module")
+def begun() -> dict[str, tuple[Page, Seen]]:
+    """Notebooks that run already, while another one is looked at."""
+    return {}
+
+
 @pytest.mark.parametrize("name", running.names())
-def test_run_all_in_jupyterlab(name: str, lab: Jupyter, browser: Browser, artefacts: Path) -> None:
-    seen = Seen()
-    page = open_notebook(browser, lab, f"{name}.ipynb", seen)
-    page.screenshot(path=artefacts / f"{name}-opened.png")
-    run_command(page, "notebook:run-all-cells")
+def test_run_all_in_jupyterlab(
+    name: str,
+    lab: Jupyter,
+    browser: Browser,
+    artefacts: Path,
+    begun: dict[str, tuple[Page, Seen]],
+    request: pytest.FixtureRequest,
+) -> None:
+    for each in at_once_with(name, request):
+        if each not in begun:
+            seen = Seen()
+            page = open_notebook(browser, lab, f"{each}.ipynb", seen)
+            page.screenshot(path=artefacts / f"{each}-opened.png")
+            run_command(page, "notebook:run-all-cells")
+            begun[each] = page, seen
+    page, seen = begun[name]
     outputs = page.locator(".jp-Notebook .jp-OutputArea-output")
     try:
         outputs.get_by_text("all is well; left running").wait_for(timeout=60_000)

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import textwrap
 import warnings
 
 from streamlib import UnsentItemsWarning, WorkflowStreamClient
 from streamlib.lab.checks import lesson_01, lesson_02, lesson_03, lesson_04, lesson_05
 from streamlib.lab.checks.judging import NOT_YET, PATIENCE, Check, Hint, Verdict, fresh_stream
-
-WIDTH = 88
-"""Columns; a notebook would break longer lines in the middle of a word."""
+from streamlib.lab.lesson import say
 
 LESSONS = [lesson_01, lesson_02, lesson_03, lesson_04, lesson_05]
 
@@ -38,8 +35,7 @@ async def check(exercise: str, answer: object = ...) -> None:
         ServerUnavailableError: No server answers.
     """
     found = await judge(exercise, answer)
-    text = f"{exercise}  {'Yes.' if found.ok else '→'} {found.says}"
-    print(textwrap.fill(text, WIDTH, subsequent_indent=" " * 7, break_long_words=False))
+    say(f"{exercise}  {'Yes.' if found.ok else '→'} {found.says}", indent=7)
 
 
 async def judge(exercise: str, answer: object) -> Verdict:
