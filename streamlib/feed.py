@@ -336,15 +336,16 @@ class Feed:
 
     async def _persist(self, attempt: Callable[[int], Awaitable[R]]) -> R:
         """Try until it works: a reader waits for server and worker as long as it takes."""
-        pause, tries, loop = _FIRST_PAUSE, 0, asyncio.get_running_loop()
+        pause, tries, slow, loop = _FIRST_PAUSE, 0, 0, asyncio.get_running_loop()
         while True:
             begun = loop.time()
             try:
-                result = await attempt(tries)
+                result = await attempt(slow)
                 self.trouble = None
                 return result
             except StreamUnavailableError as error:
                 tries += not error.busy
+                slow += loop.time() - begun > 1.0  # what failed at once does not need more time
                 if tries:
                     self.trouble = error.reason
                 if loop.time() - begun > _LONG_RUN:
