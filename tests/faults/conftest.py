@@ -60,11 +60,13 @@ class Starter:
         self.task_queue = QUEUE
         self._ids: list[str] = []
 
-    async def __call__(self, workflow: Any = Stage, *args: Any, **options: Any) -> Any:
+    async def __call__(
+        self, workflow: Any = Stage, *args: Any, workflow_id: str = "", **options: Any
+    ) -> Any:
         """Start a workflow, by default a stage; keyword arguments are those of its input."""
         kinds = {Stage: StageInput, hosts.OurHub: hosts.HubInput, hosts.PeerHub: hosts.PeerHubInput}
         args = args or ((kinds[workflow](**options),) if workflow in kinds else ())
-        workflow_id = f"stage-{uuid.uuid4().hex[:8]}"
+        workflow_id = workflow_id or f"stage-{uuid.uuid4().hex[:8]}"
         self._ids.append(workflow_id)
         await self.client.start_workflow(
             workflow.run, args=args, id=workflow_id, task_queue=self.task_queue

@@ -93,7 +93,7 @@ async def test_a_server_killed_and_back_is_ridden_out(own_server: Any, seconds: 
     readers.append(reader(history, WorkflowStreamClient.create(client, stage.id), "came too early"))
     await asyncio.sleep(seconds)
     assert not writing.done()
-    await own_server()
+    assert (await own_server()).address == server.address, "somebody else took its port"
     before = len(history.writes)
     await eventually(lambda: len(history.readings[0].seen) > before)
     over.set()
