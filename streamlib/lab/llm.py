@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import sys
+import textwrap
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ from streamlib.scenarios.terminal import plain
 
 WORKER = "llm-worker"
 COMMAND = (sys.executable, "-m", "streamlib.lab.llm_worker")
+
+WIDTH = 88
+"""Columns of the text in a cell's output."""
 
 FORGOTTEN = timedelta(hours=1)
 """After this long the server ends a question that nobody answered."""
@@ -176,7 +180,9 @@ class _Text:
     """Shows itself as plain text: neither as HTML nor with escape sequences."""
 
     def __init__(self, text: str) -> None:
-        self._text = plain(text)
+        # A notebook would break longer lines in the middle of a word.
+        lines = (textwrap.fill(line, WIDTH) for line in plain(text).split("\n"))
+        self._text = "\n".join(lines)
 
     def __repr__(self) -> str:
         return self._text

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import importlib
 import sys
+import textwrap
 from importlib import metadata
 
 from streamlib.lab.errors import LabError
 
-INSTEAD = "Write `await main()` in the cell instead of `asyncio.run(main())`: a cell may await."
+INSTEAD = "Write `await main()` instead of `asyncio.run(main())`: a cell may await."
 
 
 class NestingError(LabError):
@@ -34,11 +35,12 @@ def allow_asyncio_run() -> None:
     except RuntimeError:
         return
     if reason := why_not(_ipykernel(), sys.version_info[:2]):
-        raise NestingError(f"`asyncio.run` is not possible in this cell: {reason} {INSTEAD}")
+        refusal = f"`asyncio.run` is not possible in this cell: {reason}"
+        raise NestingError(f"{textwrap.fill(refusal, 88)}\n{INSTEAD}")
     try:
         importlib.import_module("nest_asyncio").apply(loop)
     except (ImportError, ValueError) as error:  # not installed; a loop of another make
-        raise NestingError(f"nest-asyncio cannot help here: {error}. {INSTEAD}") from error
+        raise NestingError(f"nest-asyncio cannot help here: {error}.\n{INSTEAD}") from error
 
 
 def why_not(ipykernel: tuple[int, ...] | None, python: tuple[int, ...]) -> str:

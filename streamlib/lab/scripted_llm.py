@@ -38,7 +38,7 @@ PARAGRAPHS = [
     "connection, they die with it.",
     "A durable stream keeps every token under an offset. A reader that went away – a closed "
     "laptop, a lost signal – asks for the next offset and misses nothing. Ten readers see the "
-    "same text in the same order. 🙂",
+    "same text in the same order.",
     "If the writer dies, another attempt starts over, and a model rarely says the same thing "
     "twice. So each piece carries the number of its attempt, and readers drop what an older "
     "attempt had said. What stays on the screen is one whole answer, once.",

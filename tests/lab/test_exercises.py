@@ -1,4 +1,4 @@
-"""Exercises of notebooks 02 to 04: solutions pass, each misconception gets *its* hint."""
+"""Exercises of notebooks 02 to 05: solutions pass, each misconception gets *its* hint."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from streamlib import OffsetTruncatedError, WorkflowStreamClient, lab
 from streamlib.lab import checks
 from streamlib.scenarios.hub import HubWorkflow
+from streamlib.scenarios.transcript import RetryEvent, TextComplete, TextDelta
 
 pytestmark = [
     pytest.mark.server,
@@ -168,6 +169,35 @@ async def count_nothing(items: Any) -> Any:
 async def stub(*_: Any) -> None: ...
 
 
+# 05: the text to show.
+
+
+def transcribing(
+    *, rewind: str = "attempt", late: str = "drop", whole: str = "replace", newest: bool = True
+) -> Any:
+    """A reducer, right or with one mistake."""
+
+    def text_to_show(events: Any) -> str:
+        text, attempt = "", 0
+        for event in events:
+            starts = isinstance(event, RetryEvent) or (rewind == "attempt" and newest)
+            if event.attempt > attempt and starts and rewind != "never":
+                text, attempt = "", event.attempt
+            elif event.attempt < attempt and late == "drop":
+                continue
+            if isinstance(event, TextComplete):
+                text = {"replace": event.text, "append": text + event.text, "ignore": text}[whole]
+            elif isinstance(event, TextDelta):
+                text += event.text
+        return text
+
+    return text_to_show
+
+
+def by_status(*worth_it: int) -> Any:
+    return lambda status: status in worth_it
+
+
 RIGHT = [
     ("2.5", coming_back()),
     ("2.5", come_back_and_start),
@@ -183,6 +213,9 @@ RIGHT = [
     ("4.6", "DBAEC"),
     ("4.6", "DAEBC"),
     ("4.7", read_on),
+    ("5.4", transcribing()),
+    ("5.5", by_status(429, 500, 503)),
+    ("5.6", "CEBAD"),
 ]
 
 STUBS = [
@@ -192,6 +225,9 @@ STUBS = [
     ("3.6", stub),
     ("4.5", lambda log: ...),
     ("4.7", stub),
+    ("5.4", lambda events: ...),
+    ("5.4", lambda events: ""),
+    ("5.5", lambda status: ...),
 ]
 
 MISCONCEPTIONS = [
@@ -238,6 +274,23 @@ MISCONCEPTIONS = [
     ("4.7", stop_at_the_gap, "no offsets"),
     ("4.7", count_from_0, "6 is the base offset"),
     ("4.7", count_nothing, "2, 3, 4 and 5 were gone"),
+    ("5.4", transcribing(whole="append"), "holds the whole text"),
+    ("5.4", transcribing(rewind="never"), "counts no longer"),
+    ("5.4", transcribing(late="show"), "may only be slow"),
+    ("5.4", transcribing(rewind="retry"), "never saw the retry item"),
+    ("5.4", transcribing(whole="ignore"), "joined in the middle"),
+    ("5.5", by_status(401, 429, 500, 503), "401: do not try again"),
+    ("5.5", by_status(400, 429, 500, 503), "400: do not try again"),
+    ("5.5", by_status(404, 429, 500, 503), "404: do not try again"),
+    ("5.5", by_status(500, 503), "429: do try again"),
+    ("5.5", by_status(429), "500: do try again"),
+    ("5.5", by_status(429, 500), "503: do try again"),
+    ("5.5", lambda status: "yes", "True or False"),
+    ("5.6", "CBEAD", "Say first that you start over"),
+    ("5.6", "CEABD", "no text yet"),
+    ("5.6", "CEBDA", "they never do"),
+    ("5.6", "ECBAD", "the body of C"),
+    ("5.6", "CE", "each of"),
 ]
 
 
