@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -44,8 +45,14 @@ def stage_worker(server: str) -> Iterator[None]:
 
 @pytest.fixture
 async def own_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
-    """A server and a home of this test's own, so that they may be killed; a function starts it."""
+    """A server and a home of this test's own, so that they may be killed; a function starts it.
+
+    On a port where no other test session looks for one: while the server is down, another's there
+    would be taken for it, and would know nothing of our workflows.
+    """
     monkeypatch.setenv("STREAMLIB_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(servers, "GRPC_PORT", 12_000 + os.getpid() % 1_000 * 20)
+    monkeypatch.setattr(servers, "UI_PORT", 12_001 + os.getpid() % 1_000 * 20)
     yield servers.start
     for name in workers.names():
         await workers.stop(name)

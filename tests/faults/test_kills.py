@@ -94,8 +94,8 @@ async def test_a_server_killed_and_back_is_ridden_out(own_server: Any, seconds: 
     await asyncio.sleep(seconds)
     assert not writing.done()
     assert (await own_server()).address == server.address, "somebody else took its port"
-    before = len(history.writes)
-    await eventually(lambda: len(history.readings[0].seen) > before)
+    before, warm = len(history.writes), history.readings[0]
+    await eventually(lambda: warm.raised or len(warm.seen) > before)
     over.set()
     await asyncio.wait_for(writing, 60)
     await closed_and_checked(history, stage, readers)
