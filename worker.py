@@ -10,6 +10,7 @@ configured, the lab's scripted one. It leaves them running when it ends (`make s
 import sys
 
 from streamlib.connect import target
+from streamlib.scenarios.llm import source
 from streamlib.scenarios.worker import main
 
 
@@ -21,10 +22,10 @@ async def servers_first(llm: bool) -> None:
         if await server.status() is None:
             started = await server.start()
             print(f"started the dev server at {started} (`make stop` ends it)", flush=True)
-    if llm:
-        from streamlib.lab import scripted  # imports no more than it must
+    if llm and source() is None:
+        from streamlib.lab import scripted
 
-        await scripted.use_if_none_is_configured()
+        await scripted.stand_in()
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from streamlib.lab import scripted, workers
 from streamlib.lab.scripted import Scripted
 from streamlib.lab.session import Session
 from streamlib.lab.workers import Worker
-from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMInput, LLMWorkflow
+from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMInput, LLMWorkflow, source
 from streamlib.scenarios.terminal import plain
 
 WORKER = "llm-worker"
@@ -130,22 +130,22 @@ async def start_llm(session: Session, *, quiet: bool = False) -> LLM:
     """Start scenario 5's worker, and the scripted LLM if no real one is configured. Idempotent.
 
     `OPENAI_API_KEY` or `OPENAI_BASE_URL`, in the environment of the notebook's kernel, names a
-    real one. The key is handed to the worker's process and to nobody else.
+    real one. The worker's process inherits the key; it is written nowhere.
 
     Raises:
         LabError: The scripted LLM did not start.
         WorkerDiedError: The worker died while it started; holds the end of its log.
     """
-    source, server = scripted.configured(), None
-    if source is None:
+    named, server = source(), None
+    if named is None:
         server = await scripted.start()
         await server.control(faults=[], pace=scripted.PACE)  # whatever a lesson left behind
-        source = str(server)
-    purpose = server.base_url if server else source
+        named = str(server)
+    purpose = server.base_url if server else named
     worker = await workers.start(
         WORKER, task_queue=LLM_TASK_QUEUE, command=COMMAND, purpose=purpose
     )
-    llm = LLM(session.client, worker, source, server)
+    llm = LLM(session.client, worker, named, server)
     if not quiet:
         print(llm)
     return llm

@@ -9,11 +9,13 @@ from __future__ import annotations
 import sys
 
 from streamlib.lab import scripted
+from streamlib.scenarios.llm import source
 from streamlib.scenarios.worker import main
 
 
 async def _llm_first(_: bool) -> None:
-    await scripted.use_if_none_is_configured()
+    if source() is None:
+        await scripted.stand_in()
 
 
 if __name__ == "__main__":

@@ -74,22 +74,12 @@ class Scripted:
         return f"{NAME} (pid {self.process.pid}) at {self.base_url}"
 
 
-def configured() -> str | None:
-    """Which LLM the environment names: its address, or OpenAI; None if it names none."""
-    if address := os.environ.get("OPENAI_BASE_URL"):
-        return address
-    return "OpenAI" if os.environ.get("OPENAI_API_KEY") else None
-
-
-async def use_if_none_is_configured() -> None:
-    """For a worker's process: where no LLM is configured, start the scripted one, and say so.
+async def stand_in() -> None:
+    """Let this process, a worker's, use the scripted server; start it if need be, and say so.
 
     Raises:
         LabError: It did not start.
     """
-    if (named := configured()) is not None:
-        print(f"the text comes from {named}", flush=True)
-        return
     server = await start()
     os.environ["OPENAI_BASE_URL"] = server.base_url
     os.environ["OPENAI_MODEL"] = "scripted"
@@ -97,8 +87,8 @@ async def use_if_none_is_configured() -> None:
     # A proxy would look for itself on loopback.
     os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), HOST]))
     print(
-        f"SCRIPTED: no OPENAI_API_KEY or OPENAI_BASE_URL is set, so no model writes the text. "
-        f"It comes from {server} (`make stop` ends it)",
+        "SCRIPTED: no OPENAI_API_KEY or OPENAI_BASE_URL is set, so no model writes the text. "
+        f"A script does, in {server} (`make stop` ends it)",
         flush=True,
     )
 

@@ -151,7 +151,8 @@ async def _launch(program: Path) -> Server:
             await _until_ready(process)
         except ServerUnavailableError:
             await process.stop()
-            if last_try or "address already in use" not in process.log_tail():
+            # Not its last lines only: a hundred lines of a Go panic may follow.
+            if last_try or "address already in use" not in process.log_tail(1000):
                 raise
         else:
             _write_profile(process)

@@ -21,6 +21,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowFailureError
@@ -51,6 +52,17 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=3)
 
 MAY_PASS = {408, 409, 425, 429}
 """Refusals (4xx) that another attempt may not meet; any 5xx is one too."""
+
+
+def source() -> str | None:
+    """Where the text comes from, as the environment names it; None if it names nothing.
+
+    An address is told without what may be secret in it: a password, a query.
+    """
+    if address := os.environ.get("OPENAI_BASE_URL"):
+        parts = urlsplit(address)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return "OpenAI" if os.environ.get("OPENAI_API_KEY") else None
 
 
 @dataclass

@@ -25,7 +25,7 @@ from temporalio.worker import Worker
 
 from streamlib.connect import OneLineError, connect
 from streamlib.scenarios import ACTIVITIES, TASK_QUEUE, WORKFLOWS
-from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMWorkflow, stream_completion
+from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMWorkflow, source, stream_completion
 
 Prepare = Callable[[bool], Awaitable[None]]
 """Awaited first; told whether the worker is the one for the LLM."""
@@ -97,12 +97,13 @@ def _load_openai() -> None:
     """Import it before the first activity does: it takes a second, in which nothing else runs."""
     if importlib.util.find_spec("openai") is None:
         raise NoLLMError("`openai` is not installed: `make lab`, or `pip install streamlib[llm]`.")
-    if not os.environ.get("OPENAI_API_KEY") and not os.environ.get("OPENAI_BASE_URL"):
+    if (named := source()) is None:
         raise NoLLMError(
             "no LLM is configured. Set OPENAI_API_KEY for OpenAI, or OPENAI_BASE_URL for any "
             "compatible server; or run `python worker.py --llm`, which brings a scripted one."
         )
     importlib.import_module("openai")
+    print(f"the text comes from {named}", flush=True)
 
 
 def main(arguments: Sequence[str] | None = None, *, prepare: Prepare | None = None) -> int:

@@ -165,15 +165,3 @@ async def test_it_is_found_again_and_comes_back_on_its_port(own_home: Path) -> N
     await scripted.stop()
     await scripted.stop()
     assert processes.find(scripted.NAME) is None
-
-
-@pytest.mark.parametrize(
-    ("key", "address", "expected"),
-    [("", "", None), ("k", "", "OpenAI"), ("", "http://a/v1", "http://a/v1"), ("k", "b", "b")],
-)
-def test_what_the_environment_names_is_used(
-    key: str, address: str, expected: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", key)
-    monkeypatch.setenv("OPENAI_BASE_URL", address)
-    assert scripted.configured() == expected

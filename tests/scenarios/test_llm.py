@@ -36,7 +36,7 @@ from streamlib import WorkflowStreamClient
 from streamlib.lab import scripted, workers
 from streamlib.lab.llm import COMMAND
 from streamlib.lab.scripted_llm import text_of, tokens_of
-from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMInput, LLMWorkflow, decode
+from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMInput, LLMWorkflow, decode, source
 from streamlib.scenarios.transcript import EVENTS, Event, RetryEvent, TextDelta, Transcript
 
 from .terminals import Terminal
@@ -193,6 +193,23 @@ async def test_only_this_worker_loads_openai_and_it_polls_its_own_queue(
     )
     printed, _ = await asyncio.to_thread(run_in_a_pipe(["-c", program]).communicate)
     assert printed == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("key", "address", "expected"),
+    [
+        ("", "", None),
+        ("k", "", "OpenAI"),
+        ("", "http://localhost:11434/v1", "http://localhost:11434/v1"),
+        ("k", "https://user:password@llm.example/v1?token=t", "https://llm.example/v1"),
+    ],
+)
+def test_where_the_text_comes_from_is_told_without_a_secret(
+    key: str, address: str, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+    assert source() == expected
 
 
 # In a terminal.
