@@ -84,7 +84,7 @@ class Publishers:
         self._rows = self.snapshot(now, ttl)
 
     def items(self) -> Iterator[tuple[str, Publisher]]:
-        """All publishers, in the order they first came. The rows are the table's own."""
+        """All publishers. The rows are the table's own."""
         return iter(self._rows.items())
 
     def __len__(self) -> int:
