@@ -120,7 +120,7 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
     ],
     "closed in good order without an end": [{"kind": "cut", "after": 12}],
     "stalled": [{"kind": "stall", "after": 5}],
-    "too many requests": [{"kind": "429", "retry_after": 1}],
+    "too many requests": [{"kind": "429", "retry_after": 2}],
     "its own fault, twice": [{"kind": "500"}, {"kind": "503"}],
 }
 
