@@ -54,13 +54,15 @@ def llm(server: str) -> Iterator[scripted.Scripted]:
     """The scripted server, named as any compatible one would be, and a worker with the key."""
     with pytest.MonkeyPatch.context() as patch:
         started = asyncio.run(scripted.start())
-        patch.setenv("OPENAI_API_KEY", KEY)
-        patch.setenv("OPENAI_BASE_URL", started.base_url)
-        patch.setenv("LLM_TIMEOUT", "1")
-        asyncio.run(workers.start("llm-worker", task_queue=LLM_TASK_QUEUE, command=COMMAND))
-        yield started
-        asyncio.run(workers.stop("llm-worker"))
-        asyncio.run(scripted.stop())
+        try:
+            patch.setenv("OPENAI_API_KEY", KEY)
+            patch.setenv("OPENAI_BASE_URL", started.base_url)
+            patch.setenv("LLM_TIMEOUT", "1")
+            asyncio.run(workers.start("llm-worker", task_queue=LLM_TASK_QUEUE, command=COMMAND))
+            yield started
+        finally:
+            asyncio.run(workers.stop("llm-worker"))
+            asyncio.run(scripted.stop())
 
 
 @pytest.fixture
