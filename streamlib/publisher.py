@@ -23,9 +23,10 @@ from typing import Any
 from temporalio.converter import PayloadConverter
 
 from .errors import StreamUnavailableError, UnsentItemsWarning
+from .log import Item
 from .outbox import Outbox
 from .transport import Transport
-from .wire import MAX_PAGE_BYTES, PublishEntry, encode_item, publish_json, wire_size
+from .wire import MAX_PAGE_BYTES, encode_item, publish_json
 
 _FIRST_PAUSE = 0.05  # seconds between tries, doubled up to
 _LONGEST_PAUSE = 2.0
@@ -54,7 +55,7 @@ class Publisher:
         self._converter = converter
         self._batch_interval = batch_interval.total_seconds()
         self._max_retry_duration = max_retry_duration
-        self._outbox: Outbox[PublishEntry] = Outbox(max_batch_size, MAX_PAGE_BYTES)
+        self._outbox: Outbox[Item] = Outbox(max_batch_size, MAX_PAGE_BYTES)
         self._sending = asyncio.Lock()
         self._wake = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
@@ -75,8 +76,8 @@ class Publisher:
                 buffered; publish it again to go on.
         """
         self._raise_failure()
-        entry = encode_item(topic, value, self._converter)
-        self._outbox.add(entry, wire_size(entry.topic, entry.data))
+        item = encode_item(topic, value, self._converter)
+        self._outbox.add(item, item.size)
         if force_flush or self._outbox.full:
             self._send_soon()
 
@@ -218,7 +219,7 @@ class Publisher:
             raise self._given_up from error
 
 
-def _warn_of_unsent(outbox: Outbox[PublishEntry], workflow_id: str) -> None:
+def _warn_of_unsent(outbox: Outbox[Item], workflow_id: str) -> None:
     if outbox.unsettled:
         warnings.warn(
             f"{outbox.unsettled} published items for {workflow_id!r} were never acknowledged. "

@@ -144,8 +144,8 @@ class WorkflowStream:
             ItemEncodeError: The payload converter cannot serialize the value.
             ItemTooLargeError: It is larger than an item may be.
         """
-        entry = encode_item(topic, value, workflow.payload_converter())
-        self._append(entry.topic, entry.data)
+        item = encode_item(topic, value, workflow.payload_converter())
+        self._append(item.topic, item.data, item.size)
 
     @property
     def base_offset(self) -> int:
@@ -244,9 +244,9 @@ class WorkflowStream:
             raise
         workflow.continue_as_new(args=args)
 
-    def _append(self, topic: str, data: str) -> None:
+    def _append(self, topic: str, data: str, size: int) -> None:
         # Interned: a log has many items and few topics.
-        self._log.append(Item(sys.intern(topic), data, wire_size(topic, data)))
+        self._log.append(Item(sys.intern(topic), data, size))
 
     def _state(self, publisher_ttl: timedelta, *, packed: bool) -> WorkflowStreamState:
         now = workflow.now()
@@ -305,7 +305,7 @@ class WorkflowStream:
             return
         first = self._log.end_offset
         for entry in batch.items:
-            self._append(entry.topic, entry.data)
+            self._append(entry.topic, entry.data, wire_size(entry.topic, entry.data))
         self._ledger.accepted(batch.publisher_id, batch.sequence, first, len(batch.items))
 
     def _prune(self) -> None:

@@ -163,8 +163,8 @@ def decode_payload(data: object) -> Payload:
     return payload
 
 
-def encode_item(topic: str, value: object, converter: PayloadConverter) -> PublishEntry:
-    """A value -> an item as it travels. A ready-made `Payload` is taken as it is.
+def encode_item(topic: str, value: object, converter: PayloadConverter) -> Item:
+    """A value -> an item whose data is as it travels. A ready-made `Payload` is taken as it is.
 
     Raises:
         InvalidTopicError: The topic's name is empty or no string.
@@ -182,7 +182,7 @@ def encode_item(topic: str, value: object, converter: PayloadConverter) -> Publi
     size = wire_size(topic, data)
     if size > MAX_ITEM_BYTES:
         raise ItemTooLargeError(topic, size, MAX_ITEM_BYTES)
-    return PublishEntry(topic, data)
+    return Item(topic, data, size)
 
 
 def wire_size(topic: str, data: str) -> int:
@@ -190,15 +190,10 @@ def wire_size(topic: str, data: str) -> int:
     return len(data) + len(topic.encode())
 
 
-def entry_json(topic: str, data: str) -> dict[str, str]:
-    """An item of a batch, as JSON."""
-    return {"topic": topic, "data": data}
-
-
-def publish_json(items: Sequence[PublishEntry], publisher_id: str, sequence: int) -> dict[str, Any]:
+def publish_json(items: Sequence[Item], publisher_id: str, sequence: int) -> dict[str, Any]:
     """The publish signal's argument. Plain dicts: the converter is ten times as fast on them."""
     return {
-        "items": [entry_json(entry.topic, entry.data) for entry in items],
+        "items": [{"topic": item.topic, "data": item.data} for item in items],
         "publisher_id": publisher_id,
         "sequence": sequence,
     }
