@@ -32,6 +32,7 @@ from bench.gates import (
     ROWS,
     SLOW_1,
     SLOW_5,
+    SMALL_BATCHES,
     TEN,
     Experiments,
     failed,
@@ -84,12 +85,14 @@ def plan(*, quick: bool) -> Plan:
         for name, pace in paces.items()
     ]
     bulk = partial(experiments.bulk, items=20_000)
+    small = partial(experiments.bulk, items=20_000, batch=1000)
     memory = partial(experiments.memory, items=100_000)
     thousand = partial(experiments.live, pace=Pace(1.0, 1000, crowd, KB))
     return Plan(
         (
             *paced,
-            Experiment(BULK, bulk, often),
+            Experiment(BULK, bulk, 2 * often + 1),
+            Experiment(SMALL_BATCHES, small, 2 * often + 1),
             Experiment(MEMORY, memory, seldom, timed=False),
             Experiment(CROWD, thousand, seldom, sides=(OURS,)),
         ),
