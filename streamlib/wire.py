@@ -141,8 +141,8 @@ class Answer(NamedTuple):
 
 
 def encode_payload(payload: Payload) -> str:
-    """Payload -> what `PublishEntry.data` holds."""
-    return base64.b64encode(payload.SerializeToString()).decode("ascii")
+    """Payload -> what `PublishEntry.data` holds: the same for the same payload, on every replay."""
+    return base64.b64encode(payload.SerializeToString(deterministic=True)).decode("ascii")
 
 
 def decode_payload(data: object) -> Payload:

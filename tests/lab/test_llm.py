@@ -94,7 +94,9 @@ async def test_a_cell_starts_it_finds_it_again_and_ends_it_with_what_it_had_left
     await llm.stop()
     await llm.stop()
     assert (await left.describe()).status != WorkflowExecutionStatus.RUNNING
-    assert workers.names() == ["worker"]
+    # (Other tests may have workers of their own.)
+    assert "worker" in (known := workers.names())
+    assert "llm-worker" not in known
     assert scripted.last() is None
     assert (await lab.status()).ok
 

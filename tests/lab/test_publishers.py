@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 
 import psutil
@@ -56,6 +57,7 @@ def publishers() -> list[int]:
     """Our children that publish."""
     found: list[int] = []
     for child in psutil.Process().children():
-        if "streamlib.lab.publish" in child.cmdline():
-            found.append(child.pid)
+        with contextlib.suppress(psutil.NoSuchProcess):  # gone, or a zombie
+            if "streamlib.lab.publish" in child.cmdline():
+                found.append(child.pid)
     return found
