@@ -31,8 +31,9 @@ with _workflow.unsafe.imports_passed_through():
     from .ledger import Batch
     from .rollover import RollOverReason
     from .stream import WorkflowStream
-    from .subscriber import Subscription
+    from .subscriber import Subscription, open_subscriptions
     from .topic import WorkflowTopicHandle
+    from .watch import Activity, StreamWatch, WaitingBatch
     from .wire import (
         PollInput,
         PollResult,
@@ -44,6 +45,7 @@ with _workflow.unsafe.imports_passed_through():
     )
 
 __all__ = [
+    "Activity",
     "Batch",
     "InvalidOffsetError",
     "InvalidTopicError",
@@ -67,13 +69,16 @@ __all__ = [
     "StreamError",
     "StreamNotFoundError",
     "StreamUnavailableError",
+    "StreamWatch",
     "Subscription",
     "TopicHandle",
     "TruncateOutOfRangeError",
     "UnsentItemsWarning",
+    "WaitingBatch",
     "WorkflowStream",
     "WorkflowStreamClient",
     "WorkflowStreamItem",
     "WorkflowStreamState",
     "WorkflowTopicHandle",
+    "open_subscriptions",
 ]

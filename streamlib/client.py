@@ -24,6 +24,7 @@ from .feed import Feed
 from .publisher import Publisher
 from .subscriber import Subscription
 from .transport import TemporalTransport
+from .watch import StreamWatch
 
 T = TypeVar("T")
 
@@ -144,9 +145,19 @@ class WorkflowStreamClient:
         return self._transport.workflow_id
 
     @property
+    def temporal_client(self) -> Client:
+        """The Temporal client that it reads through."""
+        return self._transport.client
+
+    @property
     def publisher_id(self) -> str:
         """Who this client is in the stream's table of publishers."""
         return self._publisher.publisher_id
+
+    @property
+    def unsent(self) -> int:
+        """How many items were published on this client and are not acknowledged yet."""
+        return self._publisher.unsent
 
     async def __aenter__(self) -> WorkflowStreamClient:
         """Begin to send in the background, every batch interval."""
@@ -293,11 +304,20 @@ class WorkflowStreamClient:
             self._converter,
             [check_topic(name) for name in names],
             from_offset,
+            workflow_id=self.workflow_id,
             result_type=result_type,
             poll_cooldown=poll_cooldown,
             on_truncated=on_truncated,
             stream_id=stream_id,
         )
+
+    def watch(self) -> StreamWatch:
+        """Open a watch: an async iterator that says when something happened. Does no I/O yet.
+
+        It costs no query and no history event, and shares its waiting with the subscriptions of
+        this process; for views, which look at the stream when it says so.
+        """
+        return StreamWatch(self._open_feed, self._transport.decode)
 
     def _open_feed(self) -> Feed:
         transport = self._transport

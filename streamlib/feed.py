@@ -8,7 +8,8 @@
 Waiting writes nothing to history and needs no worker; reading needs one query for everybody. The
 window is a `Log` again, bounded in bytes, and truncated where the stream's own log is: nothing is
 queued for a slow reader. Runs are followed by their ids, so a feed never strays into a new stream
-under an old workflow id. Next: `subscriber.py`, a reader.
+under an old workflow id. A watcher looks on: it is told what happens, and causes no reading. Next:
+`subscriber.py`, a reader.
 """
 
 from __future__ import annotations
@@ -26,8 +27,11 @@ from temporalio.client import WorkflowExecutionStatus
 
 from .errors import StreamNotFoundError, StreamUnavailableError
 from .log import Log, Page
+from .tally import Tally
 from .transport import (
     Closed,
+    Happening,
+    Noted,
     PollQueryMissingError,
     Progress,
     RolledOver,
@@ -39,11 +43,13 @@ from .transport import (
 from .wire import MAX_PAGE_BYTES, Answer
 
 R = TypeVar("R")
+V = TypeVar("V")
 
 COALESCE = 0.01  # seconds between two query reads
 _WINDOW_BYTES = 4 * MAX_PAGE_BYTES
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between tries
 _PATIENCE = 3.0  # seconds that a workflow's task may wait for a worker before we say so
+_HOLD = 1.0  # seconds that the watch waits for a read; one that takes longer goes on beside it
 _LONG_RUN = 60.0  # seconds after which a failure is a new one, and not the last one again
 _BUSY_PAUSE = 0.01  # the query buffer empties within milliseconds: chance beats patience
 _READ_TIMEOUTS = (2.0, 4.0, 8.0, 16.0, 30.0)  # seconds; a query can hang, a long replay takes time
@@ -55,21 +61,30 @@ class Feed:
     """What the subscriptions to one stream share, in one process and event loop.
 
     Invariants: the window holds consecutive offsets; `status` is set only when the window reaches
-    the end of a closed run, or no window was opened; it runs while a reader is open.
+    the end of a closed run, or no window was opened; it runs while a reader or a watcher is open,
+    and has no window without a reader.
     """
 
     def __init__(self, transport: Transport) -> None:
         self.window: Log | None = None
         self.status: WorkflowExecutionStatus | None = None
+        self.ended: WorkflowExecutionStatus | None = None  # how the runs ended, read or not
         self.failure: Exception | None = None
-        self.trouble: str | None = None
+        self.tally = Tally()  # of the current run
+        self.caught_up = False  # whether the tally has come to the end of history
+        self.changes = 0  # how often there was something new for a watcher
         self.by_update = False
         self.progress = 0  # how often something happened: tells whether an answer may be old
         self.end_offset = 0  # the highest end seen
         self._transport = transport
         self._run: Run | None = None
-        self._readers: dict[object, float] = {}
+        self._trouble: str | None = None
+        self._readers: dict[object, float] = {}  # and their cooldowns, in seconds
+        self._watchers: dict[object, None] = {}
+        self._bell = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._due = False  # whether there may be something that was not read
         self._reads: dict[Hashable, asyncio.Task[Answer]] = {}
         self._waiting: dict[asyncio.Future[None], tuple[int, Collection[str]]] = {}
         self._resolved = asyncio.Event()
@@ -94,21 +109,36 @@ class Feed:
         """Whether nothing more will come: the run has closed, or it failed for good."""
         return self.status is not None or self.failure is not None or self._abandoned
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing comes just now; None if all is well."""
+        return self._trouble
+
     def join(self, reader: object, cooldown: float) -> Callable[[], None]:
         """Keep the feed running for `reader`; return how to leave. A reader that is gone leaves."""
+        return self._admit(reader, self._readers, cooldown)
+
+    def look_on(self, watcher: object) -> Callable[[], None]:
+        """Keep the feed running for `watcher`, as `join` does, but read nothing for it."""
+        return self._admit(watcher, self._watchers, None)
+
+    def _admit(self, guest: object, guests: dict[object, V], value: V) -> Callable[[], None]:
         token, loop = object(), asyncio.get_running_loop()
-        self._readers[token] = cooldown
+        guests[token] = value
 
         def leave() -> None:
-            self._readers.pop(token, None)
-            if not self._readers:
+            guests.pop(token, None)
+            if not self._readers and not self._watchers:
                 self.stop()
+            elif not self._readers:
+                self._stop_reading()
+            self.ring()  # for the one that leaves, if it waits
 
         def gone() -> None:  # a finalizer runs anywhere
             with contextlib.suppress(RuntimeError):  # the loop is closed: so is the feed
                 loop.call_soon_threadsafe(leave)
 
-        weakref.finalize(reader, gone).atexit = False
+        weakref.finalize(guest, gone).atexit = False
         return leave
 
     def stop(self) -> list[asyncio.Task[Any]]:
@@ -117,10 +147,43 @@ class Feed:
         A reader that comes now gets a new feed.
         """
         self._abandoned = True
-        tasks = [self._task, *self._reads.values()] if self._task else [*self._reads.values()]
+        tasks = self._stop_reading()
+        if self._task is not None:
+            self._task.cancel()
+            tasks.append(self._task)
+        return tasks
+
+    def _stop_reading(self) -> list[asyncio.Task[Any]]:
+        """End all reading, and keep nothing: no reader is left. Return what is being ended."""
+        tasks: list[asyncio.Task[Any]] = [*self._reads.values()]
+        if self._reading is not None:
+            tasks.append(self._reading)
         for task in tasks:
             task.cancel()
+        # Gone at once, though they take a moment to end: a reader that comes now shares none.
+        self._reads, self._reading = {}, None
+        self.window, self._behind = None, False
+        self._wake()
         return tasks
+
+    async def bell(self) -> None:
+        """Return at the next ring: look at `changes` then. It also rings for no reason."""
+        await self._bell.wait()
+
+    def ring(self) -> None:
+        """Let the watchers look."""
+        self._bell.set()
+        self._bell = asyncio.Event()
+
+    def _tell(self) -> None:
+        """There is something new for a watcher."""
+        self.changes += 1
+        self.ring()
+
+    def _say(self, trouble: str | None) -> None:
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._tell()
 
     async def run(self) -> Run | None:
         """Return the run that the stream lives in, once it is known; None if nobody waits for it.
@@ -147,7 +210,7 @@ class Feed:
 
     def open_window(self, end_offset: int, progress: int) -> None:
         """Begin to keep what comes from `end_offset` on, the end when `progress` had been made."""
-        if self.window is None:
+        if self.window is None and self._readers:
             self.window = Log(end_offset)
             self._behind = self.progress != progress
 
@@ -186,7 +249,8 @@ class Feed:
         return _nothing(from_offset) if task.cancelled() else task.result()
 
     def _read_is_over(self, key: Hashable, task: asyncio.Task[Answer]) -> None:
-        del self._reads[key]
+        if self._reads.get(key) is task:
+            del self._reads[key]
         if not task.cancelled():
             task.exception()  # looked at, also when everyone who asked has gone
 
@@ -226,7 +290,8 @@ class Feed:
         try:
             self._run = await self._persist(lambda _: self._transport.resolve())
             self._resolved.set()
-            await self._follow(self._run)
+            self._tell()
+            await self._follow()
         except Exception as error:
             self.failure = error
         finally:
@@ -235,12 +300,15 @@ class Feed:
             self._resolved.set()
             self._stop_worrying()
             self._wake()
+            self._tell()
 
-    async def _follow(self, run: Run) -> None:
+    async def _follow(self) -> None:
         """Follow the chain of runs to its end, and read on whenever something happened."""
         ended: Closed | None = None
         while ended is None:
             ended = await self._persist(lambda _: self._watch_one(self._current()))
+        self.ended = ended.status
+        self._tell()
         await self._read_on()
         self.progress += 1
         self.status = ended.status
@@ -255,47 +323,93 @@ class Feed:
         """The id of the stream: of the first run in its workflow's chain; None if not known yet."""
         return self._run.stream_id if self._run is not None else None
 
+    @property
+    def run_id(self) -> str | None:
+        """The run that the stream lives in now; None if not known yet."""
+        return self._run.run_id if self._run is not None else None
+
     def _current(self) -> Run:
         assert self._run is not None
         return self._run
 
     async def _watch_one(self, run: Run) -> Closed | None:
         """Watch one run until it ends; None if it has rolled over."""
+        self._forget_worry()
         async for happening in self._transport.watch(run):
-            self._stop_worrying()
-            if isinstance(happening, WorkWaits):
-                self._worry = asyncio.get_running_loop().call_later(_PATIENCE, self._say_it_waits)
-                continue
-            self.progress += 1
+            self._hear(happening)
             match happening:
                 case Progress():
-                    await self._read_on()
+                    await self._read_on(_HOLD)
                 case RolledOver(run_id):
-                    self._run = Run(run_id, run.stream_id, 0)
+                    self._run, self.tally = Run(run_id, run.stream_id, 0), Tally()
                     return None
                 case Closed():
                     return happening
+                case _:
+                    pass
         raise StreamUnavailableError(self._transport.workflow_id, "the history ended early")
 
+    def _hear(self, happening: Happening) -> None:
+        match happening:
+            case Noted(events):
+                self.tally.note(events)
+            case WorkWaits():
+                self._begin_to_worry()
+            case _:
+                self._stop_worrying()
+                self.caught_up = True
+                self.progress += 1
+        if self.caught_up:
+            self._tell()
+
+    def _begin_to_worry(self) -> None:
+        if self._worry is None:
+            self._say(None)  # of the connection: it is back
+            self._worry = asyncio.get_running_loop().call_later(_PATIENCE, self._say_it_waits)
+
     def _stop_worrying(self) -> None:
-        self.trouble = None
+        self._say(None)
+        self._forget_worry()
+
+    def _forget_worry(self) -> None:
         if self._worry is not None:
             self._worry.cancel()
+            self._worry = None
 
     def _say_it_waits(self) -> None:
-        self.trouble = f"no worker has done the workflow's next task for {_PATIENCE:.0f} s"
+        self._say(f"no worker has done the workflow's next task for {_PATIENCE:.0f} s")
 
-    async def _read_on(self) -> None:
-        """Move the window to the end of the log, once whoever does so already is done."""
-        async with self._reading_on:
-            await self._read_to_end()
+    async def _read_on(self, patience: float | None = None) -> None:
+        """Move the window to the end of the log, and wait for that.
+
+        Not longer than `patience` seconds: reading then goes on by itself, and so can the watch.
+        """
+        self._due = True
+        if self.window is None:
+            return
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_while_due())
+        await asyncio.wait([self._reading], timeout=patience)
+
+    async def _read_while_due(self) -> None:
+        try:
+            while self._due:
+                self._due = False
+                async with self._reading_on:
+                    await self._read_to_end()
+        except Exception as error:
+            self.failure = error
+            assert self._task is not None
+            self._task.cancel()
 
     async def _read_to_end(self) -> None:
         more = True
         while more and self.window is not None:
             await self._pace()
-            answer = await self._read((), self.window.end_offset)
-            if self.window is not None:
+            if (window := self.window) is None:
+                break
+            answer = await self._read((), window.end_offset)
+            if self.window is window:
                 self._extend_window(answer)
             more = answer.page.more_ready
             self._wake()
@@ -341,13 +455,13 @@ class Feed:
             begun = loop.time()
             try:
                 result = await attempt(slow)
-                self.trouble = None
+                self._say(None)
                 return result
             except StreamUnavailableError as error:
                 tries += not error.busy
                 slow += loop.time() - begun > 1.0  # what failed at once does not need more time
                 if tries:
-                    self.trouble = error.reason
+                    self._say(error.reason)
                 if loop.time() - begun > _LONG_RUN:
                     pause = _FIRST_PAUSE
                 longest = _BUSY_PAUSE if error.busy else pause

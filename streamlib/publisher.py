@@ -64,6 +64,11 @@ class Publisher:
         self._given_up: TimeoutError | None = None  # of the batch that was given up last
         weakref.finalize(self, _warn_of_unsent, self._outbox, transport.workflow_id)
 
+    @property
+    def unsent(self) -> int:
+        """How many items are buffered or in flight."""
+        return self._outbox.unsettled
+
     def publish(self, topic: str, value: Any, *, force_flush: bool = False) -> None:
         """Encode `value` and buffer it; never waits.
 

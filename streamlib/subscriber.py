@@ -12,6 +12,8 @@ It pulls: nothing is queued for it but the page in hand. Cancelling a wait loses
 from __future__ import annotations
 
 import asyncio
+import itertools
+import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -33,6 +35,9 @@ from .log import Item, Page
 from .wire import WorkflowStreamItem
 
 T = TypeVar("T")
+
+_opened: weakref.WeakValueDictionary[int, Subscription[Any]] = weakref.WeakValueDictionary()
+_numbers = itertools.count()
 
 _UPDATE_COOLDOWN = 0.1  # seconds between poll updates, each of which is written to history
 
@@ -58,11 +63,14 @@ class Subscription(Generic[T]):
         topics: list[str],
         from_offset: int | Literal["latest"],
         *,
+        workflow_id: str,
         result_type: Any = None,
         poll_cooldown: timedelta | None = None,
         on_truncated: Literal["skip", "raise"] = "skip",
         stream_id: str | None = None,
     ) -> None:
+        self._workflow_id = workflow_id
+        self._names = [*topics]
         self._open_feed = open_feed
         self._converter = converter
         self._topics = frozenset(topics)
@@ -81,6 +89,22 @@ class Subscription(Generic[T]):
         self._reading = False
         self._closed = False
         self._status: WorkflowExecutionStatus | None = None
+        _opened[next(_numbers)] = self
+
+    @property
+    def workflow_id(self) -> str:
+        """The id of the workflow that hosts the stream."""
+        return self._workflow_id
+
+    @property
+    def topics(self) -> list[str]:
+        """The topics it was opened for; an empty list for all."""
+        return [*self._names]
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed by `aclose`, or by leaving `async with`. An end is no close."""
+        return self._closed
 
     @property
     def position(self) -> int:
@@ -207,6 +231,8 @@ class Subscription(Generic[T]):
             return True
         mark, over = feed.progress, feed.status is not None
         answer = await feed.read(self._topics, position)
+        if self._closed:
+            return False
         base = self._skip_gap(answer.base_offset, answer.page)
         self._take(answer.page)
         if self._raise_on_gap and 0 < position < base:
@@ -269,3 +295,13 @@ class Subscription(Generic[T]):
             return self._converter.from_payload(payload, self._result_type)
         except Exception as error:
             raise ItemDecodeError(offset, item.topic, f"{type(error).__name__}: {error}") from error
+
+
+def open_subscriptions(workflow_id: str) -> list[Subscription[Any]]:
+    """Return this process's subscriptions to that workflow's stream, in the order of opening.
+
+    For views. Holds those that somebody still refers to, also ones that have not started or have
+    come to the stream's end; not the closed ones.
+    """
+    there = [reference() for reference in _opened.valuerefs()]
+    return [s for s in there if s and s.workflow_id == workflow_id and not s.closed]

@@ -15,12 +15,12 @@ from __future__ import annotations
 import asyncio
 import atexit
 import time
-from collections.abc import AsyncIterator, Awaitable, Collection
+from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
-from temporalio.api.common.v1 import Payloads, WorkflowExecution
+from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.query.v1 import WorkflowQuery
@@ -77,6 +77,13 @@ _RETRYABLE = {
 }
 # Asked of a worker: none is polling, or the run is just being handed over.
 _RETRYABLE_READ = _RETRYABLE | {RPCStatusCode.FAILED_PRECONDITION}
+_TASK_EVENTS = {
+    EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
+}
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,13 @@ class Run:
     run_id: str
     stream_id: str  # the first run of its chain
     history_length: int  # events
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Events of the run's history, in order; seen again when a run is watched again."""
+
+    events: list[HistoryEvent]
 
 
 @dataclass(frozen=True)
@@ -112,7 +126,7 @@ class Closed:
     status: WorkflowExecutionStatus
 
 
-Happening = Progress | WorkWaits | RolledOver | Closed
+Happening = Noted | Progress | WorkWaits | RolledOver | Closed
 
 
 class PollQueryMissingError(NotAStreamError):
@@ -232,6 +246,10 @@ class TemporalTransport:
         """Return what the stream says about itself, as JSON. Raises as `read` does."""
         return await self._query(run_id, DESCRIBE_QUERY, [asked._asdict()], timeout)
 
+    async def decode(self, payloads: Sequence[Payload]) -> list[Any]:
+        """Return what payloads of the run's history hold, through the codec if there is one."""
+        return await self._converter.decode(payloads)
+
     async def poll(self, run_id: str, topics: Collection[str], from_offset: int) -> Answer:
         """Wait until the log holds something from `from_offset` on, then return it.
 
@@ -261,16 +279,18 @@ class TemporalTransport:
 
         Pages through the history that was there when the run was resolved, says `Progress` once
         when it has caught up, and then each time the workflow has finished some work. Says
-        `WorkWaits` when there is some to do. Of a run with a `history_length` of 0 everything is
-        news.
+        `WorkWaits` while there is some to do. Of a run with a `history_length` of 0 everything is
+        news. What history holds, from its beginning, is `Noted` before anything is said of it.
 
         Raises:
             StreamUnavailableError: No answer. Watch again: what was missed is covered by the
                 `Progress` that comes first.
         """
-        token, caught_up = b"", run.history_length == 0
+        token, caught_up, waits = b"", run.history_length == 0, False
         while True:
             events, token = await self._history(run.run_id, token)
+            if events:
+                yield Noted(events)
             for event in events:
                 if (ended := _ending(event)) is not None:
                     yield ended
@@ -281,7 +301,8 @@ class TemporalTransport:
                 yield Progress()
             elif caught_up and any(_is_work(event) for event in events):
                 yield Progress()
-            if caught_up and events and _waits_for_a_worker(events[-1]):
+            waits = _waits_for_a_worker(events, waits)
+            if caught_up and events and waits:
                 yield WorkWaits()
 
     async def _history(self, run_id: str, token: bytes) -> tuple[list[HistoryEvent], bytes]:
@@ -373,8 +394,10 @@ def _is_work(event: HistoryEvent) -> bool:
     return event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 
 
-def _waits_for_a_worker(event: HistoryEvent) -> bool:
-    return event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED
+def _waits_for_a_worker(events: Sequence[HistoryEvent], before: bool) -> bool:
+    """Whether a workflow task is open after these events, if one was `before`."""
+    tasks = [event for event in events if event.event_type in _TASK_EVENTS]
+    return not _is_work(tasks[-1]) if tasks else before
 
 
 def _ending(event: HistoryEvent) -> RolledOver | Closed | None:

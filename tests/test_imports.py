@@ -2,7 +2,7 @@
 
 errors <- log, dedup, outbox, cursor <- binding <- wire <- carry, topic, stream     (workflow)
                                                         <- transport <- publisher, feed
-                                                           <- subscriber <- client  (client)
+                                                           <- subscriber, watch <- client  (client)
 ... <- scenarios <- lab <- notebooks
 """
 
@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parent.parent / "streamlib"
 CORE = ["errors", "log", "dedup", "outbox", "cursor", "ledger"]
 SHARED = [*CORE, "binding", "wire", "compress", "describe", "rollover"]
 WORKFLOW = ["carry", "topic", "stream"]
-CLIENT = ["transport", "publisher", "feed", "subscriber", "client"]
+CLIENT = ["transport", "publisher", "tally", "feed", "subscriber", "watch", "client"]
 SURROUNDINGS = ["home", "connect"]  # of scenarios and lab
 KNOWN = [*SHARED, *WORKFLOW, *CLIENT, *SURROUNDINGS, "__init__"]
 
@@ -33,8 +33,10 @@ MAY_IMPORT: dict[str, list[str]] = {
     **{name: [*SHARED, *WORKFLOW] for name in WORKFLOW},
     "transport": SHARED,
     "publisher": [*SHARED, "transport"],
-    "feed": [*SHARED, "transport"],
+    "tally": SHARED,
+    "feed": [*SHARED, "transport", "tally"],
     "subscriber": [*SHARED, "transport", "feed"],
+    "watch": [*SHARED, "transport", "tally", "feed"],
     "client": [*SHARED, *CLIENT],
     "home": [],
     "connect": ["home"],

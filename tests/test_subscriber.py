@@ -26,6 +26,7 @@ from streamlib.feed import Feed
 from streamlib.subscriber import Subscription
 
 from .fakes import (
+    WORKFLOW_ID,
     Blocked,
     FakeHost,
     FakeTransport,
@@ -62,6 +63,7 @@ def subscribe(
         PayloadConverter.default,
         topics or [],
         from_offset,
+        workflow_id=WORKFLOW_ID,
         result_type=result_type,
         poll_cooldown=poll_cooldown,
         on_truncated=on_truncated,

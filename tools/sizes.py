@@ -18,7 +18,7 @@ PARTS: dict[str, tuple[int | None, tuple[str, ...]]] = {
     "wire": (None, ("binding", "wire")),
     "workflow side": (300, ("stream", "topic", "carry")),
     "client side": (600, ("transport", "feed", "publisher", "subscriber", "client")),
-    "optional": (None, ("ledger", "describe", "rollover", "compress")),
+    "optional": (None, ("ledger", "describe", "rollover", "compress", "tally", "watch")),
 }
 
 NO_CODE = {
