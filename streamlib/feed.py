@@ -335,6 +335,7 @@ class Feed:
     async def _watch_one(self, run: Run) -> Closed | None:
         """Watch one run until it ends; None if it has rolled over."""
         self._forget_worry()
+        self.caught_up = self.caught_up or run.history_length == 0
         async for happening in self._transport.watch(run):
             self._hear(happening)
             match happening:

@@ -18,6 +18,8 @@ from collections.abc import AsyncIterator, Callable, Collection
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.converter import PayloadConverter
 from temporalio.service import RPCError, RPCStatusCode
@@ -28,13 +30,24 @@ from streamlib.log import Item, Log
 from streamlib.transport import (
     Closed,
     Happening,
+    Noted,
     PollQueryMissingError,
     Progress,
     RolledOver,
     Run,
     TruncatedDuringPollError,
+    WorkWaits,
 )
-from streamlib.wire import Answer, answer_json, encode_item, parse_answer, parse_publish, wire_size
+from streamlib.wire import (
+    PUBLISH_SIGNAL,
+    Answer,
+    answer_json,
+    encode_item,
+    parse_answer,
+    parse_publish,
+    publish_json,
+    wire_size,
+)
 
 WORKFLOW_ID = "order-1"
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
@@ -88,6 +101,26 @@ def permission_denied() -> RPCError:
     return RPCError("Request unauthorized.", RPCStatusCode.PERMISSION_DENIED, b"")
 
 
+def event(number: int, kind: str) -> HistoryEvent:
+    """An event of history, its kind without the prefixes that all have."""
+    names = (f"EVENT_TYPE_WORKFLOW_{kind}", f"EVENT_TYPE_WORKFLOW_EXECUTION_{kind}")
+    [name] = [name for name in names if name in EventType.keys()]  # noqa: SIM118
+    made = HistoryEvent(event_id=number, event_type=EventType.Value(name))
+    made.event_time.FromDatetime(NOON + timedelta(seconds=number))
+    return made
+
+
+def signaled(number: int, *args: object, name: str = PUBLISH_SIGNAL) -> HistoryEvent:
+    """A signal's event; without arguments, a batch whose publisher is "p", and `number` its."""
+    made = event(number, "SIGNALED")
+    attributes = made.workflow_execution_signaled_event_attributes
+    attributes.signal_name = name
+    batch = publish_json([encode_item("t", 1, PayloadConverter.default)], "p", number)
+    payloads = PayloadConverter.default.to_payloads(args or [batch])
+    attributes.input.payloads.extend(payloads)
+    return made
+
+
 async def happens(condition: Callable[[], object]) -> None:
     """Let the other tasks run until `condition` holds."""
 
@@ -138,6 +171,13 @@ class FakeHost:
     def append_undecodable(self, topic: str = "t") -> None:
         self._append(topic, "")
         self._happens(Progress())
+
+    def note(self, *events: HistoryEvent) -> None:
+        """Write events to history, as the server does."""
+        self._happens(Noted([*events]))
+
+    def wait_for_a_worker(self) -> None:
+        self._happens(WorkWaits())
 
     def truncate(self, up_to_offset: int) -> None:
         self.log.truncate(up_to_offset)
@@ -245,9 +285,13 @@ class FakeTransport:
         try:
             while True:
                 await self._meet("watch")
+                for happening in history[seen : run.history_length]:
+                    if isinstance(happening, Noted):
+                        yield happening
                 if not caught_up:
                     seen, caught_up = run.history_length, True
-                    yield next((h for h in history if not isinstance(h, Progress)), Progress())
+                    ended = (h for h in history if isinstance(h, RolledOver | Closed))
+                    yield next(ended, Progress())
                 for happening in history[seen:]:
                     seen += 1
                     yield happening
