@@ -66,6 +66,22 @@ def sequences(host: FakeHost) -> list[int]:
 # --- when it sends
 
 
+async def test_what_is_buffered_or_in_flight_counts_as_unsent(
+    host: FakeHost, make: MakePublisher
+) -> None:
+    publisher = make(max_batch_size=2)
+    assert publisher.unsent == 0
+    late = BlockedReply()
+    host.faults["send"] = [late]
+    for n in range(3):
+        publisher.publish("t", n)
+    await late.reached.wait()
+    assert (len(host.values), publisher.unsent) == (2, 3), "stored, but not acknowledged"
+    late.release()
+    await happens(lambda: publisher.unsent == 0)
+    assert host.values == [0, 1, 2]
+
+
 async def test_flush_sends_what_was_published_as_one_batch(
     host: FakeHost, make: MakePublisher
 ) -> None:

@@ -23,7 +23,7 @@ from streamlib.errors import (
     StreamNotFoundError,
 )
 from streamlib.feed import Feed
-from streamlib.subscriber import Subscription
+from streamlib.subscriber import Subscription, open_subscriptions
 
 from .fakes import (
     WORKFLOW_ID,
@@ -166,6 +166,38 @@ async def test_beyond_the_end_it_waits_and_does_not_disturb_the_others(host: Fak
 def test_what_is_no_offset_raises_at_once(host: FakeHost, offset: Any) -> None:
     with pytest.raises(InvalidOffsetError):
         subscribe(host, from_offset=offset)
+
+
+# --- what views are told
+
+
+async def test_a_subscription_names_its_workflow_and_topics(host: FakeHost) -> None:
+    items = subscribe(host, ["b", "a"])
+    assert (items.workflow_id, items.topics, items.closed) == (WORKFLOW_ID, ["b", "a"], False)
+    assert subscribe(host).topics == []
+
+
+async def test_open_subscriptions_are_listed_in_the_order_of_opening(host: FakeHost) -> None:
+    before = open_subscriptions(WORKFLOW_ID)
+    host.append(0)
+    opened = [subscribe(host) for _ in range(4)]
+
+    def listed() -> list[int]:
+        return [opened.index(s) for s in open_subscriptions(WORKFLOW_ID) if s not in before]
+
+    assert listed() == [0, 1, 2, 3]
+    assert open_subscriptions("another") == []
+    await take(opened[2], 1)
+    await opened[1].aclose()
+    assert opened[1].closed
+    assert listed() == [0, 2, 3]
+    host.close()
+    assert await rest(opened[0]) == [0]
+    assert (opened[0].status, opened[0].closed) == (COMPLETED, False)
+    assert listed() == [0, 2, 3], "one that has come to the end stays"
+    opened[3] = opened[2]
+    gc.collect()
+    assert len(listed()) == 2, "one that nobody refers to any more is gone"
 
 
 # --- decoding

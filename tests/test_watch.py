@@ -325,8 +325,9 @@ async def test_reading_stops_with_the_last_reader_and_begins_again_with_the_next
     await happens(lambda: feeds_running() == 0)
 
 
+@pytest.mark.parametrize("started", [False, True])
 async def test_a_reader_that_comes_while_the_last_ones_read_ends_gets_its_items(
-    host: FakeHost,
+    host: FakeHost, started: bool
 ) -> None:
     host.append(0)
     async with watching(host) as watch:
@@ -336,6 +337,9 @@ async def test_a_reader_that_comes_while_the_last_ones_read_ends_gets_its_items(
         reading = asyncio.create_task(take(old, 1))
         await happens(lambda: host.calls["read"])
         await old.aclose()
+        if started:
+            await new.start()
+            await asyncio.wait([reading])
         assert await take(new, 1) == [0]
         with pytest.raises(StopAsyncIteration):
             await reading
