@@ -1,7 +1,8 @@
 """Workflows that host a stream for a lesson: a fresh one each time, or the same one again.
 
 Owns which hubs a notebook has started, in one file a notebook, so that a restarted kernel finds
-them and the last cell closes them. What a hub is: `streamlib/scenarios/hub.py`.
+them and the last cell closes them: also those that an interrupted check left behind. What a hub
+is: `streamlib/scenarios/hub.py`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from streamlib.home import home, location
 from streamlib.lab.session import Session
 from streamlib.scenarios.hub import HubInput, HubWorkflow
 
+_PREFIX = "hub-"
+
 FORGOTTEN = timedelta(hours=24)
 """After this long the server ends a hub that nobody closed."""
 
@@ -38,12 +41,12 @@ async def host(session: Session, *, again: bool = False) -> WorkflowHandle[HubWo
         hub = await lab.host(session)
         stream = WorkflowStreamClient.create(session.client, hub.id)
     """
-    if again and (known := _known()):
+    if again and (known := [each for each in _known() if each.startswith(_PREFIX)]):
         last = session.client.get_workflow_handle_for(HubWorkflow.run, known[-1])
         if await _is_open(last):
             return last
-    hub_id = f"hub-{uuid.uuid4().hex[:8]}"
-    _remember([*_known(), hub_id])  # before it exists: a kernel may be restarted right here
+    hub_id = f"{_PREFIX}{uuid.uuid4().hex[:8]}"
+    remember(hub_id)  # before it exists: a kernel may be restarted right here
     await session.client.start_workflow(
         HubWorkflow.run,
         HubInput(hub_id),
@@ -66,7 +69,7 @@ async def close_hosts(session: Session) -> int:
         with suppress(RPCError):  # closed already, or unknown to this server
             await client_handle(session.client, hub_id).signal(HubWorkflow.close)
             closed += 1
-    _remember([])
+    _write([])
     return closed
 
 
@@ -85,13 +88,23 @@ def _file() -> Path:
     return location() / "hosts" / f"{hashlib.sha256(notebook.encode()).hexdigest()[:16]}.json"
 
 
+def remember(hub_id: str) -> None:
+    """Let `close_hosts` close this one, if nobody does before."""
+    _write([*_known(), hub_id])
+
+
+def forget(hub_id: str) -> None:
+    """It was closed."""
+    _write([each for each in _known() if each != hub_id])
+
+
 def _known() -> list[str]:
     with suppress(OSError, ValueError):
         return [str(hub_id) for hub_id in json.loads(_file().read_text())]
     return []
 
 
-def _remember(hub_ids: list[str]) -> None:
+def _write(hub_ids: list[str]) -> None:
     home()
     _file().parent.mkdir(mode=0o700, exist_ok=True)
     _file().write_text(json.dumps(hub_ids))

@@ -12,6 +12,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from streamlib import ItemDecodeError, WorkflowStreamClient, WorkflowStreamItem, lab
 from streamlib.lab import checks
+from streamlib.lab.checks.judging import fresh_stream
 from streamlib.scenarios.hub import HubInput, HubWorkflow
 
 # Predictions.
@@ -174,6 +175,19 @@ async def test_a_host_is_fresh_or_the_same_again_and_closed_by_its_own_notebook(
     assert await second.result() == f"hub {second.id} closed"
     assert await lab.close_hosts(session) == 0
     assert (await lab.host(session, again=True)).id != second.id
+
+
+@pytest.mark.server
+async def test_what_an_interrupted_check_left_behind_is_closed_too(session: lab.Session) -> None:
+    mine = await lab.host(session)
+    async with fresh_stream() as done:
+        pass
+    left = await fresh_stream().__aenter__()  # a kernel restart: nothing after this runs
+    assert (await lab.host(session, again=True)).id == mine.id
+    await lab.close_hosts(session)
+    handle = session.client.get_workflow_handle(left.workflow_id)
+    assert await handle.result() == f"hub {left.workflow_id} closed"
+    assert done.workflow_id != left.workflow_id
 
 
 @pytest.mark.server

@@ -20,6 +20,7 @@ from temporalio.service import RPCError
 from streamlib import Subscription, WorkflowStreamClient, WorkflowStreamItem
 from streamlib.connect import connect
 from streamlib.errors import shown
+from streamlib.lab import hosts
 from streamlib.lab.lesson import arrived
 from streamlib.scenarios import TASK_QUEUE
 from streamlib.scenarios.hub import HubInput, HubWorkflow
@@ -50,6 +51,7 @@ async def fresh_stream() -> AsyncIterator[WorkflowStreamClient]:
     """A client for a new hub, which is closed at the end."""
     client = await connect()
     hub_id = f"check-{uuid.uuid4().hex[:8]}"
+    hosts.remember(hub_id)  # a kernel restart ends a check anywhere
     hub = await client.start_workflow(
         HubWorkflow.run,
         HubInput(hub_id),
@@ -63,6 +65,7 @@ async def fresh_stream() -> AsyncIterator[WorkflowStreamClient]:
     finally:
         with suppress(RPCError):  # the answer closed it
             await hub.signal(HubWorkflow.close)
+        hosts.forget(hub_id)
 
 
 class _SlowToSignal:
