@@ -36,12 +36,14 @@ def state_of(
     publishers: Publishers,
     now: datetime,
     publisher_ttl: timedelta,
+    seams: Sequence[int] = (),
     *,
     packed: bool = False,
 ) -> WorkflowStreamState:
     """Return log and table as a state, without publishers idle for longer than `publisher_ttl`.
 
     Args:
+        seams: The offsets at which runs took over.
         packed: Whether the log becomes one compressed string, which the peer does not understand.
     """
     rows = publishers.snapshot(now, publisher_ttl)
@@ -51,6 +53,7 @@ def state_of(
         else items_json(list(enumerate(log, log.base_offset))),
         base_offset=log.base_offset,
         publishers={name: PublisherState(**vars(row)) for name, row in rows.items()},
+        seams=[*seams],
     )
 
 

@@ -224,9 +224,9 @@ class WorkflowStreamClient:
         Costs O(publishers + items + batches), whatever the log holds, and writes no history.
 
         Args:
-            items: How many items to add, without their values; at most 1,000.
+            items: How many items to add, without their values; at most 4,096.
             from_offset: The offset to add items from.
-            batches: How many of the last batches to add, with what became of them; at most 1,000.
+            batches: How many of the last batches to add, with what became of them; at most 4,096.
 
         Raises:
             StreamUnavailableError: No worker or no server answered within 10 seconds.

@@ -2,24 +2,29 @@
 
     client.describe() --DescribeInput--> WorkflowStream --> StreamDescription
 
-Costs O(publishers + what is asked for), never O(log). The answer travels as JSON rows, not as
-objects: a view asks ten times a second. Both halves know this module; it knows neither.
+Costs O(publishers + what is asked for), never O(log). The answer travels as JSON rows, and its
+items in columns, because a view asks ten times a second. Both halves know this module; it knows
+neither.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count
 from typing import Any, NamedTuple
 
 from .dedup import Publishers
 from .errors import MalformedInputError
 from .ledger import Batch, Ledger
-from .log import Log
+from .log import Item, Log
+from .wire import WorkflowStreamState
 
-MAX_ROWS = 1000
+MAX_ROWS = 4096
 """The most items, and the most batches, that one description holds."""
+
+_SEAMS = 16  # how many are carried
 
 
 class PublisherDescription(NamedTuple):
@@ -53,7 +58,8 @@ class StreamDescription:
 
     The log holds the offsets `[base_offset, end_offset)`, `size` bytes of items as they travel.
     `refused` counts the invalid batches of this run, whoever sent them. `batches` and `items`
-    hold what was asked for, oldest first.
+    hold what was asked for, oldest first. `seams` are the offsets at which the last 16 runs took
+    over, ascending: what comes before one was carried by it.
     """
 
     stream_id: str
@@ -66,6 +72,7 @@ class StreamDescription:
     publishers: list[PublisherDescription]
     batches: list[Batch]
     items: list[ItemDescription]
+    seams: list[int] = field(default_factory=list[int])
 
 
 class DescribeInput(NamedTuple):
@@ -106,13 +113,22 @@ def description_json(
         "end_offset": log.end_offset,
         "size": log.size,
         "refused": ledger.refusals,
+        "seams": [*ledger.seams],
         "publishers": [
             [name, row.sequence, row.accepted, row.dropped, row.refused, row.last_seen.isoformat()]
             for name, row in publishers.items()
         ],
         "batches": [list(batch) for batch in ledger.latest(asked.batches)],
-        "items": _item_rows(asked, log, ledger),
+        "items": _columns(log.items_from(asked.from_offset, asked.items), ledger),
     }
+
+
+def seams_of(state: WorkflowStreamState | None, end_offset: int) -> list[int]:
+    """The offsets at which runs took over, for a run that does so now at `end_offset`."""
+    if state is None:
+        return []
+    before = state.seams if state.seams[-1:] != [end_offset] else state.seams[:-1]
+    return [*before, end_offset][-_SEAMS:]
 
 
 def parse_description(fields: dict[str, Any]) -> StreamDescription:
@@ -130,14 +146,46 @@ def parse_description(fields: dict[str, Any]) -> StreamDescription:
             for row in fields["publishers"]
         ],
         batches=[Batch(*row) for row in fields["batches"]],
-        items=[ItemDescription(*row) for row in fields["items"]],
+        items=_rows(**fields["items"]),
+        seams=fields["seams"],
     )
 
 
-def _item_rows(asked: DescribeInput, log: Log, ledger: Ledger) -> list[list[Any]]:
-    rows: list[list[Any]] = []
-    for offset, item in log.items_from(asked.from_offset, asked.items):
-        batch = ledger.batch_at(offset)
-        who = (batch.publisher_id, batch.sequence) if batch else (None, None)
-        rows.append([offset, item.topic, item.size, *who])
-    return rows
+def _columns(items: list[tuple[int, Item]], ledger: Ledger) -> dict[str, Any]:
+    """Consecutive items in columns: names once, and who published them as [count, id, sequence].
+
+    Topics and publishers are indices of names; [count, -1, 0] where no publisher is known.
+    """
+    first = items[0][0] if items else 0
+    topics: dict[str, int] = {}
+    ids: dict[str, int] = {}
+    return {
+        "first": first,
+        "topic": [topics.setdefault(item.topic, len(topics)) for _, item in items],
+        "size": [item.size for _, item in items],
+        "by": [
+            [count, ids.setdefault(batch.publisher_id, len(ids)), batch.sequence]
+            if batch
+            else [count, -1, 0]
+            for count, batch in ledger.batches_of(first, first + len(items))
+        ],
+        "topics": [*topics],
+        "ids": [*ids],
+    }
+
+
+def _rows(
+    *,
+    first: int,
+    topic: list[int],
+    size: list[int],
+    by: list[tuple[int, int, int]],
+    topics: list[str],
+    ids: list[str],
+) -> list[ItemDescription]:
+    """Columns -> rows, one for each item."""
+    who: list[tuple[str | None, int | None]] = []
+    for items, index, sequence in by:
+        who += [(ids[index], sequence) if index >= 0 else (None, None)] * items
+    columns = zip(count(first), topic, size, who, strict=False)
+    return [ItemDescription(offset, topics[t], s, *w) for offset, t, s, w in columns]

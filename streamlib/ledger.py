@@ -12,6 +12,7 @@ it forgets the oldest batches. Pure.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 ACCEPTED, DUPLICATE, REFUSED = "accepted", "duplicate", "refused"
@@ -42,7 +43,9 @@ class Ledger:
         (1, 0)
     """
 
-    def __init__(self, keep: int = 2048) -> None:
+    def __init__(self, keep: int = 2048, *, seams: Sequence[int] = ()) -> None:
+        """Begin without batches; `seams` are the offsets at which runs took over, just kept."""
+        self.seams = seams
         self._keep = keep
         self._batches: list[Batch] = []
         self._accepted: list[Batch] = []  # with items; their offsets ascend
@@ -79,6 +82,22 @@ class Ledger:
             return None
         batch = self._accepted[index]
         return batch if offset < _first_offset(batch) + batch.items else None
+
+    def batches_of(self, first: int, end: int) -> Iterator[tuple[int, Batch | None]]:
+        """Who gave the offsets `[first, end)`: how many in a row, and what `batch_at` says."""
+        index = bisect_right(self._accepted, first, key=_first_offset) - 1
+        for batch in self._accepted[max(index, 0) :]:
+            start = min(max(first, _first_offset(batch)), end)
+            stop = min(_first_offset(batch) + batch.items, end)
+            if start > first:
+                yield start - first, None
+            if stop > start:
+                yield stop - start, batch
+            first = max(start, stop)
+            if first >= end:
+                return
+        if end > first:
+            yield end - first, None
 
     def _note(self, batch: Batch) -> None:
         self._batches.append(batch)

@@ -22,7 +22,7 @@ from temporalio.exceptions import ApplicationError
 
 from .binding import TopicTypes
 from .carry import restore, state_of, that_fits
-from .describe import description_json, parse_describe
+from .describe import description_json, parse_describe, seams_of
 from .errors import MalformedInputError, StateTooLargeError, TruncateOutOfRangeError
 from .ledger import Ledger
 from .log import Item, Log
@@ -107,7 +107,7 @@ class WorkflowStream:
         self._topic_types = TopicTypes()
         self._detaching = False
         self._stream_id = workflow.info().first_execution_run_id
-        self._ledger = Ledger()
+        self._ledger = Ledger(seams=seams_of(prior_state, self._log.end_offset))
         self._signals = self._updates = 0  # of this run
         self._publisher_ttl = publisher_ttl
         self._next_prune = workflow.now()
@@ -249,8 +249,8 @@ class WorkflowStream:
         self._log.append(Item(sys.intern(topic), data, size))
 
     def _state(self, publisher_ttl: timedelta, *, packed: bool) -> WorkflowStreamState:
-        now = workflow.now()
-        return state_of(self._log, self._publishers, now, publisher_ttl, packed=packed)
+        now, seams = workflow.now(), self._ledger.seams
+        return state_of(self._log, self._publishers, now, publisher_ttl, seams, packed=packed)
 
     def _args(
         self,
@@ -281,7 +281,7 @@ class WorkflowStream:
     ) -> bool:
         """Whether truncating helps at all: whether it would fit without any item."""
         log = Log(self._log.end_offset)
-        state = state_of(log, self._publishers, workflow.now(), publisher_ttl)
+        state = state_of(log, self._publishers, workflow.now(), publisher_ttl, self._ledger.seams)
         try:
             that_fits(lambda _: build_args(state), workflow.payload_converter())
         except StateTooLargeError:

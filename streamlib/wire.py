@@ -120,12 +120,14 @@ class WorkflowStreamState:
     Type the field that carries it as `WorkflowStreamState | None`, not `Any`: the data converter
     gives a plain dict for `Any`. `log` holds `{topic, data, offset}` items, or is one compressed
     string where those would not fit; it is typed loosely because typed decoding of a long log
-    costs ten times as much.
+    costs ten times as much. `seams` are the offsets at which the last runs took over; the peer
+    ignores them, and its own state has none.
     """
 
     log: Any = field(default_factory=list[Any])
     base_offset: int = 0
     publishers: dict[str, PublisherState] = field(default_factory=dict[str, PublisherState])
+    seams: list[int] = field(default_factory=list[int])
 
 
 class Answer(NamedTuple):

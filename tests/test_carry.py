@@ -134,6 +134,15 @@ async def test_a_packed_state_crosses_the_wire_and_restores_the_same_stream(
     assert rows.snapshot(NOON, HOUR) == {"p": Publisher(7, NOON)}
 
 
+@pytest.mark.parametrize("packed", [False, True])
+async def test_seams_are_carried_and_the_peer_ignores_them(packed: bool) -> None:
+    state = state_of(*stream_of([]), NOON, HOUR, [3, 7], packed=packed)
+    assert (await over_the_wire(state, WorkflowStreamState)).seams == [3, 7]
+    if not packed:
+        theirs = await over_the_wire(state, peer.WorkflowStreamState)
+        assert (await over_the_wire(theirs, WorkflowStreamState)).seams == []
+
+
 @given(*[st.integers(0, 10**6)] * 3)
 async def test_the_counts_of_a_publisher_are_carried(a: int, d: int, r: int) -> None:
     row = Publisher(3, NOON, accepted=a, dropped=d, refused=r)

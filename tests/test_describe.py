@@ -20,10 +20,12 @@ from streamlib.describe import (
     description_json,
     parse_describe,
     parse_description,
+    seams_of,
 )
 from streamlib.errors import MalformedInputError
 from streamlib.ledger import ACCEPTED, DUPLICATE, REFUSED, Batch, Ledger
 from streamlib.log import Item, Log
+from streamlib.wire import WorkflowStreamState
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
 ABOUT = {"stream_id": "s", "run_id": "r", "signals": 5}
@@ -116,7 +118,7 @@ def test_the_answer_grows_with_what_is_asked_and_not_with_the_log() -> None:
             stream.publish("p", sequence, 5)
     for asked in ({}, {"items": 10, "batches": 10}):
         assert len(large.answer(**asked)) < len(small.answer(**asked)) + 100
-    assert len(large.answer(items=MAX_ROWS)) < 40 * MAX_ROWS
+    assert len(large.answer(items=MAX_ROWS)) < 10 * MAX_ROWS
 
 
 @given(st.integers(0, 30), st.integers(0, 40), st.integers(0, 40))
@@ -127,6 +129,42 @@ def test_pages_of_items_are_slices_of_the_log(base: int, start: int, count: int)
     wanted = range(base, base + 20)
     first = max(start, base)
     assert [row.offset for row in rows] == [n for n in wanted if first <= n < first + count]
+
+
+def test_a_full_page_is_told_as_the_log_and_the_ledger_know_it() -> None:
+    stream = Stream()
+    for sequence in range(1, 1801):
+        stream.publish(f"p{sequence % 7}", sequence, sequence % 4)
+        stream.say(sequence % 3)
+    told = stream.describe(items=MAX_ROWS).items
+    assert len(told) == MAX_ROWS
+    for row, (offset, item) in zip(told, stream.log.items_from(0, MAX_ROWS), strict=True):
+        batch = stream.ledger.batch_at(offset)
+        who = (batch.publisher_id, batch.sequence) if batch else (None, None)
+        assert row == (offset, item.topic, item.size, *who)
+
+
+def test_the_answer_says_each_name_once() -> None:
+    stream, name = Stream(), "a publisher with a long name"
+    for sequence in range(1, MAX_ROWS + 1):
+        stream.publish(name, sequence, 1)
+    full = stream.answer(items=MAX_ROWS)
+    assert full.count(name) == 3  # in the publishers' table, as the topic, as the id
+    assert len(full) < 30 * MAX_ROWS
+
+
+def test_a_run_that_takes_over_adds_a_seam_once_a_position_and_sixteen_are_kept() -> None:
+    assert seams_of(None, 0) == []
+    assert seams_of(WorkflowStreamState(), 7) == [7], "from the peer: this one is known"
+    assert seams_of(WorkflowStreamState(seams=[3, 7]), 9) == [3, 7, 9]
+    assert seams_of(WorkflowStreamState(seams=[3, 7]), 7) == [3, 7]
+    assert seams_of(WorkflowStreamState(seams=[*range(16)]), 99) == [*range(1, 16), 99]
+
+
+def test_the_seams_are_told() -> None:
+    stream = Stream()
+    stream.ledger = Ledger(seams=[3, 7])
+    assert stream.describe().seams == [3, 7]
 
 
 def test_a_field_that_is_not_known_yet_is_ignored() -> None:

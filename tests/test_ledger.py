@@ -120,3 +120,6 @@ def test_it_agrees_with_a_list_that_forgets_nothing(comings: list[tuple[str, int
         truth = next((b for b in accepted if 0 <= offset - (b.first_offset or 0) < b.items), None)
         found_at = ledger.batch_at(offset)
         assert found_at == truth or (found_at is None and truth not in recent)
+    for first in range(0, end + 2, 3):
+        rows = [batch for count, batch in ledger.batches_of(first, end) for _ in range(count)]
+        assert rows == [ledger.batch_at(offset) for offset in range(first, end)]

@@ -17,6 +17,7 @@ from streamlib import (
     WorkflowStreamClient,
     wire,
 )
+from streamlib.describe import MAX_ROWS
 from tests.server import hosts
 from tests.server.conftest import Start
 from tests.server.reading import becomes, roll_over
@@ -104,6 +105,41 @@ async def test_after_a_roll_over_the_counts_are_there_and_the_batches_forgotten(
     assert [(item.publisher_id, item.sequence) for item in about.items] == [(None, None), ("p", 2)]
     assert [each.first_offset for each in about.batches] == [1]
     assert (before.refused, about.refused) == (1, 0)
+
+
+async def test_the_seams_are_where_runs_took_over(client: Client, start: Start) -> None:
+    hub = await start()
+    stream = WorkflowStreamClient.create(client, hub.id)
+    assert (await stream.describe()).seams == []
+    await hub.signal("say", args=["t", [1, 2]])
+    await roll_over(hub, 2)  # the second one at the same offset
+    await hub.signal("say", args=["t", [3]])
+    await hub.execute_update("truncate", 3)
+    await roll_over(hub, 1)
+    assert (await stream.describe()).seams == [2, 3]
+
+
+async def test_of_the_peers_state_the_hand_over_itself_is_known(
+    client: Client, start: Start
+) -> None:
+    theirs = await start(hosts.PeerHub)
+    await theirs.signal("say", args=["t", [1, 2]])
+    state = await theirs.query("state", result_type=dict[str, Any])
+    ours = await start(hosts.OurHub, {"stream_state": state})
+    assert (await WorkflowStreamClient.create(client, ours.id).describe()).seams == [2]
+
+
+async def test_a_full_page_of_items_is_light(client: Client, start: Start) -> None:
+    hub = await start()
+    stream = WorkflowStreamClient.create(client, hub.id, max_batch_size=10)
+    async with stream:
+        for n in range(MAX_ROWS):
+            stream.topic(f"topic-{n % 50}").publish({"n": n})
+    page = await stream.describe(items=MAX_ROWS)
+    assert [item.offset for item in page.items] == [*range(MAX_ROWS)]
+    assert {item.topic for item in page.items} == {f"topic-{n}" for n in range(50)}
+    answer = await hub.query(wire.DESCRIBE_QUERY, {"items": MAX_ROWS})
+    assert len(json.dumps(answer)) < 50_000
 
 
 @pytest.mark.parametrize("workflow", [hosts.PeerHub, hosts.NoStream])
