@@ -58,6 +58,15 @@ class Process:
         return self._handle() is not None
 
     @property
+    def paused(self) -> bool:
+        """Whether it is stopped by `pause`: alive, and doing nothing."""
+        handle = self._handle()
+        try:
+            return handle is not None and handle.status() == psutil.STATUS_STOPPED
+        except psutil.NoSuchProcess:
+            return False
+
+    @property
     def exit_code(self) -> int | None:
         """The exit code, known only to the process that started it."""
         child = _children.get(self.pid)
@@ -68,9 +77,13 @@ class Process:
         return tail(self.log, lines)
 
     async def stop(self, grace: float = 5.0) -> None:
-        """Ask it to end (SIGTERM), kill it after `grace` seconds; forget it. Idempotent."""
+        """Ask it to end (SIGTERM), kill it after `grace` seconds; forget it. Idempotent.
+
+        A paused one is resumed first, or it could not hear.
+        """
         if handle := self._handle():
             with suppress(psutil.NoSuchProcess):
+                handle.resume()
                 handle.terminate()
             if not await self.gone(grace):
                 await self.kill()
@@ -83,6 +96,23 @@ class Process:
                 handle.kill()
             await self.gone(10.0)
 
+    async def pause(self) -> None:
+        """Let it do nothing (SIGSTOP) until `resume`: it keeps all it has, and answers nobody.
+
+        Returns when it has stopped. Idempotent; nothing happens to a process that is gone.
+        """
+        if handle := self._handle():
+            with suppress(psutil.NoSuchProcess):
+                handle.suspend()
+            await self._becomes(paused=True)
+
+    async def resume(self) -> None:
+        """Let it go on (SIGCONT), if it was paused. Idempotent."""
+        if handle := self._handle():
+            with suppress(psutil.NoSuchProcess):
+                handle.resume()
+            await self._becomes(paused=False)
+
     async def gone(self, seconds: float) -> bool:
         """Wait up to `seconds` for its end; whether it ended."""
         loop = asyncio.get_running_loop()
@@ -92,6 +122,13 @@ class Process:
                 return False
             await asyncio.sleep(0.02)
         return True
+
+    async def _becomes(self, *, paused: bool) -> None:
+        """Wait until it is; not for long: somebody else may have other plans with it."""
+        for _ in range(200):
+            if self.paused == paused or not self.alive:
+                return
+            await asyncio.sleep(0.005)
 
     def _handle(self) -> psutil.Process | None:
         child = _children.get(self.pid)

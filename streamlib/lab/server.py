@@ -68,15 +68,41 @@ class Server:
         """Whether its process runs; a server that is not ours counts as alive."""
         return self.process is None or self.process.alive
 
+    @property
+    def paused(self) -> bool:
+        """Whether its process is alive and does nothing, since `pause`."""
+        return self.process is not None and self.process.paused
+
     async def kill(self) -> None:
         """SIGKILL the dev server, for lessons. Its database and its ports are kept for `start`.
 
         Raises:
             LabError: The server is not ours.
         """
+        await self._own("killed").kill()
+
+    async def pause(self) -> None:
+        """Let the dev server do nothing: it answers nobody, as behind a network that hangs.
+
+        `resume` or `start` lets it go on. Idempotent.
+
+        Raises:
+            LabError: The server is not ours.
+        """
+        await self._own("paused").pause()
+
+    async def resume(self) -> None:
+        """Let the dev server go on where it was paused. Idempotent.
+
+        Raises:
+            LabError: The server is not ours.
+        """
+        await self._own("paused").resume()
+
+    def _own(self, what: str) -> Process:
         if self.process is None:
-            raise LabError(f"the server at {self.address} is not ours: it is never killed.")
-        await self.process.kill()
+            raise LabError(f"the server at {self.address} is not ours: it is never {what}.")
+        return self.process
 
     async def stop(self) -> None:
         """The same as `stop()` of this module."""
@@ -91,7 +117,8 @@ class Server:
 async def start(*, say: Say = print) -> Server:
     """The server to use: the configured one, else the dev server, started if it does not run.
 
-    Idempotent, from any kernel or terminal. Returns only when the namespace can be used.
+    A paused one is resumed. Idempotent, from any kernel or terminal. Returns only when the
+    namespace can be used.
 
     Args:
         say: Where progress goes, when a binary must be fetched first.
@@ -108,6 +135,7 @@ async def start(*, say: Say = print) -> Server:
         running = processes.find(NAME)
         if running is None:
             return await _launch(await binary.obtain(say))
+        await running.resume()
         await _until_ready(running)
         _write_profile(running)
         return _ours(running)
@@ -116,7 +144,7 @@ async def start(*, say: Say = print) -> Server:
 async def status() -> Server | None:
     """The server in use if it answers now; None if it does not, or none was started."""
     found = last()
-    if found and found.alive:
+    if found and found.alive and not found.paused:
         with suppress(ServerUnavailableError):
             await connect()
             return found

@@ -20,6 +20,8 @@ async def server_part() -> Part:
     in_use = server.last()
     if in_use is None:
         return Part("server", False, "not running", "await lab.start(), or `make lab`")
+    if in_use.paused:
+        return Part("server", False, f"paused ({in_use})", "await session.server.resume()")
     if await server.status() is None:
         todo = (
             "check TEMPORAL_ADDRESS or the Temporal profile, and that the server is up"
@@ -43,6 +45,8 @@ async def _worker_part(name: str) -> Part:
     if worker is None or not worker.alive:
         todo = "await lab.start() brings it back"
         return Part(name, False, f"dead (its log: {processes.log_path(name)})", todo)
+    if worker.paused:
+        return Part(name, False, f"paused (pid {worker.pid})", "await session.worker.resume()")
     try:
         polling = await worker.polling()
     except ServerUnavailableError:

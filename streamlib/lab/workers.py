@@ -63,6 +63,11 @@ class Worker:
         return self._process.alive
 
     @property
+    def paused(self) -> bool:
+        """Whether it is alive and does nothing, since `pause`."""
+        return self._process.paused
+
+    @property
     def task_queue(self) -> str:
         """The queue it polls."""
         return self._process.facts["task_queue"]
@@ -79,14 +84,32 @@ class Worker:
     async def polling(self) -> bool:
         """Whether it runs and the server lists it as a poller for workflows and activities.
 
+        A paused one does not poll, though the server lists it for some minutes.
+
         Raises:
             ServerUnavailableError: No server answers.
         """
-        return self.alive and await _polls(await connect(), self.task_queue, self.identity)
+        return (
+            self.alive
+            and not self.paused
+            and await _polls(await connect(), self.task_queue, self.identity)
+        )
 
     async def kill(self) -> None:
         """SIGKILL it, as a crash would. Idempotent."""
         await self._process.kill()
+
+    async def pause(self) -> None:
+        """Let it do nothing, as a machine that hangs would; `resume` lets it go on. Idempotent.
+
+        What it had taken times out: workflow tasks after ten seconds, as a rule, and then they
+        wait for it or another worker.
+        """
+        await self._process.pause()
+
+    async def resume(self) -> None:
+        """Let it go on where it was paused. Idempotent."""
+        await self._process.resume()
 
     async def stop(self) -> None:
         """Let it finish what it holds, then end it. Idempotent."""
@@ -108,7 +131,8 @@ class Worker:
 
     def __str__(self) -> str:
         """One line: which, and whether it lives."""
-        return f"{self.name} (pid {self.pid}, {'running' if self.alive else 'dead'})"
+        state = ("paused" if self.paused else "running") if self.alive else "dead"
+        return f"{self.name} (pid {self.pid}, {state})"
 
     __repr__ = __str__
 
@@ -122,8 +146,8 @@ async def start(
 ) -> Worker:
     """The worker of that name, started if it does not run; returns when it is really polling.
 
-    A running one is kept, unless it works for another server, queue or purpose: then it is
-    replaced.
+    A running one is kept, and resumed if it is paused, unless it works for another server, queue
+    or purpose: then it is replaced.
 
     Args:
         name: One worker a name.
@@ -139,6 +163,7 @@ async def start(
     async with processes.only_one(name):
         running = processes.find(name)
         if running and _fits(running, task_queue, purpose):
+            await running.resume()
             await _until_polling(running)
             return Worker(running)
         if running:

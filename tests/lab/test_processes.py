@@ -7,8 +7,11 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from streamlib.lab import processes
@@ -24,10 +27,14 @@ STUBBORN = [
 ]
 
 
-async def until_up(process: processes.Process) -> None:
-    while process.log_tail() != "up":
+async def until(process: processes.Process, condition: Callable[[], bool]) -> None:
+    while not condition():
         assert process.alive
         await asyncio.sleep(0.02)
+
+
+async def until_up(process: processes.Process) -> None:
+    await until(process, lambda: process.log_tail() == "up")
 
 
 async def test_a_process_is_found_again_with_what_it_was_started_with() -> None:
@@ -54,6 +61,41 @@ async def test_stop_is_a_request_first_and_a_kill_after_the_grace() -> None:
     await process.stop()  # idempotent
 
 
+async def test_a_paused_process_does_nothing_until_it_is_resumed() -> None:
+    counter = "import time\nfor n in range(10**9): print(n, flush=True); time.sleep(0.01)"
+    process = processes.spawn("one", [sys.executable, "-c", counter])
+    await until(process, lambda: process.log_tail(1) != "")
+    assert not process.paused
+    await process.pause()
+    await process.pause()
+    assert (process.alive, process.paused) == (True, True)
+    found = processes.find("one")
+    assert found is not None
+    assert found.paused
+    last = process.log_tail(1)
+    await asyncio.sleep(0.1)  # ten more lines, if it ran
+    assert process.log_tail(1) == last
+    await process.resume()
+    await process.resume()
+    assert not process.paused
+    await until(process, lambda: process.log_tail(1) != last)
+    await process.stop()
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+async def test_a_paused_process_ends_promptly(how: str) -> None:
+    process = processes.spawn("one", SLEEPER)
+    await until_up(process)
+    await process.pause()
+    began = time.monotonic()
+    await getattr(process, how)()
+    assert time.monotonic() - began < 2
+    assert (process.alive, process.paused) == (False, False)
+    await process.pause()
+    await process.resume()
+    assert process.exit_code == (-15 if how == "stop" else -9)
+
+
 async def test_a_killed_process_is_dead_but_remembered() -> None:
     process = processes.spawn("one", SLEEPER, facts={"port": "1"})
     await process.kill()
@@ -73,9 +115,11 @@ async def test_a_pid_that_now_belongs_to_somebody_else_is_not_touched(own_home: 
         assert processes.find("one") is None
         mistaken = processes.last("one")
         assert mistaken is not None
+        await mistaken.pause()
         await mistaken.kill()
         await mistaken.stop()
         assert stranger.poll() is None, "the stranger was killed"
+        assert psutil.Process(stranger.pid).status() != psutil.STATUS_STOPPED
     finally:
         stranger.kill()
         stranger.wait()

@@ -15,6 +15,7 @@ from streamlib.home import profile_path
 from streamlib.lab import server
 from streamlib.lab.doctor import listening
 from streamlib.lab.errors import LabError
+from streamlib.lab.status import server_part
 
 from .conftest import Program
 
@@ -56,6 +57,29 @@ async def test_a_killed_server_is_back_on_its_ports_with_its_workflows(own_home:
     assert (after.address, after.ui_url) == (before.address, before.ui_url)
     kept = await handle.describe()  # through the client of before
     assert kept.id == "kept"
+
+
+async def test_a_paused_server_answers_nobody_until_it_goes_on(own_home: Path) -> None:
+    started = await server.start()
+    client = await connect()
+    await started.pause()
+    await started.pause()
+    assert (started.alive, started.paused) == (True, True)
+    assert await server.status() is None
+    paused = (await server_part()).says
+    assert paused == f"paused ({started})"
+    await started.resume()
+    await started.resume()
+    assert not started.paused
+    assert await client.service_client.check_health()
+    await started.pause()
+    assert (await server.start()).pid == started.pid
+    assert not started.paused
+    await started.pause()
+    began = time.monotonic()
+    await started.stop()
+    assert time.monotonic() - began < 5
+    assert not started.alive
 
 
 async def test_every_socket_is_on_loopback(own_home: Path) -> None:
@@ -117,6 +141,10 @@ async def test_a_configured_server_is_used_and_never_touched(
         assert (ours.address, ours.pid, ours.ui_url) == (theirs.address, None, None)
         with pytest.raises(LabError, match="not ours"):
             await ours.kill()
+        for each in (ours.pause, ours.resume):
+            with pytest.raises(LabError, match="never paused"):
+                await each()
+        assert not ours.paused
         await ours.stop()
         assert await server.status() == ours
     assert theirs.alive

@@ -12,6 +12,7 @@ from streamlib import lab
 from streamlib.connect import connect
 from streamlib.lab import server, workers
 from streamlib.lab.errors import ServerUnavailableError, WorkerDiedError
+from streamlib.lab.status import worker_parts
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("own_home")]
 
@@ -44,6 +45,30 @@ async def test_a_killed_worker_is_dead_until_it_is_restarted() -> None:
     await worker.restart()
     assert worker.pid != killed
     assert await worker.polling()
+
+
+async def test_a_paused_worker_does_not_poll_until_it_goes_on() -> None:
+    await server.start()
+    worker = await workers.start()
+    paused = worker.pid
+    await worker.pause()
+    await worker.pause()
+    assert (worker.alive, worker.paused, await worker.polling()) == (True, True, False)
+    assert "paused" in str(worker)
+    [part] = await worker_parts()
+    assert (part.ok, part.says) == (False, f"paused (pid {paused})")
+    await worker.resume()
+    await worker.resume()
+    assert (worker.paused, await worker.polling()) == (False, True)
+    await worker.pause()
+    assert (await workers.start()).pid == paused, "starting it lets it go on"
+    assert not worker.paused
+    await worker.pause()
+    began = time.monotonic()
+    await worker.restart()
+    assert time.monotonic() - began < 10
+    assert worker.pid != paused
+    assert (worker.paused, await worker.polling()) == (False, True)
 
 
 async def test_a_worker_goes_on_after_the_server_was_killed() -> None:
