@@ -22,7 +22,7 @@ from .wire import PUBLISH_SIGNAL
 KEPT = 1000
 """How many of the publish signals that wait are kept to be looked at; all are counted."""
 
-# The server shows these also where they are not in history yet, and may give their ids to others.
+# They may be shown before they are stored, and their ids then be given to other events.
 _PROVISIONAL = {
     EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
     EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,

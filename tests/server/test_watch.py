@@ -9,8 +9,14 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+)
 from temporalio.converter import DataConverter
 from temporalio.worker import Worker
 
@@ -91,6 +97,21 @@ async def test_the_counts_are_those_of_the_history(client: Client, start: Start)
     assert await becomes(agrees(before, hub))
     assert (before.updates, before.waiting_count, before.trouble) == (4, 0, None)
     await before.aclose()
+    await following
+
+
+async def test_a_rejected_update_leaves_no_trace(client: Client, start: Start) -> None:
+    hub = await start()
+    await hub.signal("say", args=["t", [1]])
+    async with WorkflowStreamClient.create(client, hub.id).watch() as watch:
+        await until(watch, lambda said: said.caught_up)
+        following = asyncio.create_task(follow(watch))
+        for n in range(5):
+            with pytest.raises(WorkflowUpdateFailedError):
+                await hub.execute_update(wire.POLL, {"from_offset": "malformed"})
+            await hub.signal("say", args=["t", [n]])
+        assert await becomes(agrees(watch, hub))
+        assert (watch.signals, watch.updates) == (6, 0)
     await following
 
 
