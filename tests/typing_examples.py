@@ -15,6 +15,7 @@ from temporalio.common import RawValue
 from typing_extensions import assert_type
 
 from streamlib import (
+    Activity,
     Batch,
     ItemDescription,
     PublisherDescription,
@@ -22,10 +23,12 @@ from streamlib import (
     StreamDescription,
     Subscription,
     TopicHandle,
+    WaitingBatch,
     WorkflowStream,
     WorkflowStreamClient,
     WorkflowStreamItem,
     WorkflowTopicHandle,
+    open_subscriptions,
 )
 
 
@@ -81,6 +84,16 @@ async def a_description(client: WorkflowStreamClient) -> None:
     assert_type(told.batches[0].first_offset, int | None)
     assert_type(told.items, list[ItemDescription])
     assert_type(told.items[0].publisher_id, str | None)
+    assert_type(told.seams, list[int])
+
+
+async def a_watch(client: WorkflowStreamClient) -> None:
+    async with client.watch() as watch:
+        async for activity in watch:
+            assert_type(activity, Activity)
+            assert_type(await watch.waiting(), list[WaitingBatch])
+    assert_type(watch.run_began, datetime | None)
+    assert_type(open_subscriptions(client.workflow_id), list[Subscription[Any]])
 
 
 async def rolling_over(stream: WorkflowStream) -> None:

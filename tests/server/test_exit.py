@@ -36,6 +36,12 @@ async def main():
             async for item in items: pass
         kept.append(asyncio.create_task(read()))
         await asyncio.sleep(0.1)
+    elif how == "watches in a task":
+        await items.aclose()
+        async def look():
+            async for activity in stream.watch(): pass
+        kept.append(asyncio.create_task(look()))
+        await asyncio.sleep(0.1)
     elif how == "dropped":
         kept.clear()
         del items
@@ -59,7 +65,7 @@ else:
         pass
 """
 
-WAYS = ["left open", "reads in a task", "dropped", "publishes last", "raises"]
+WAYS = ["left open", "reads in a task", "watches in a task", "dropped", "publishes last", "raises"]
 
 
 @pytest.mark.parametrize("how", [*WAYS, "loop left lying", "interrupted"])
