@@ -7,7 +7,7 @@
 
 Everything here runs without Jupyter too. Read `session.py` first, then `server.py`,
 `workers.py` and `processes.py`; then what lessons say: `lesson.py`, `tape.py`, `checks/`,
-`hosts.py`, `publishers.py`.
+`hosts.py`, `publishers.py`; `widgets/` is the live view.
 """
 
 from streamlib.lab import report, server, workers
@@ -22,6 +22,7 @@ from streamlib.lab.publishers import publish_elsewhere
 from streamlib.lab.session import Session, start, stop
 from streamlib.lab.status import status
 from streamlib.lab.tape import show_log
+from streamlib.lab.widgets import view
 
 __all__ = [
     "LLM",
@@ -50,5 +51,6 @@ __all__ = [
     "status",
     "stop",
     "ui",
+    "view",
     "workers",
 ]

@@ -60,6 +60,14 @@ class Session:
         return "\n".join(lines)
 
 
+_sessions: list[Session] = []
+
+
+def last() -> Session | None:
+    """The session that this kernel started last, if any."""
+    return _sessions[0] if _sessions else None
+
+
 async def start(*, quiet: bool = False) -> Session:
     """Start what is not running yet, and connect. Idempotent, also over kernel restarts.
 
@@ -73,6 +81,7 @@ async def start(*, quiet: bool = False) -> Session:
     server = await servers.start(say=_silent if quiet else print)
     worker = await workers.start()
     session = Session(await connect(), worker, server)
+    _sessions[:] = [session]
     if not quiet:
         print(session)
     return session

@@ -1,0 +1,82 @@
+"""What a view says of the world around the stream: processes, the UI's page, variables' names."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from streamlib import Subscription
+from streamlib.connect import target
+from streamlib.lab import server, workers
+from streamlib.lab.widgets.frame import Part
+
+RUNNING = ("kill", "pause", "restart")
+
+
+async def parts() -> list[Part]:
+    """The server in use and every worker that was started; asks no server."""
+    found = [_server(in_use)] if (in_use := server.last()) else []
+    known = [await workers.status(name) for name in workers.names()]
+    return found + [_worker(worker) for worker in known if worker is not None]
+
+
+def trouble(parts: Sequence[Part]) -> str:
+    """What is the matter with the stream, judged by what runs; empty if all does."""
+    for part in parts:
+        if part.kind == "server" and part.state in ("dead", "paused"):
+            return f"the server is {part.state}"
+    working = [part for part in parts if part.kind == "worker"]
+    if working and not any(part.state == "runs" for part in working):
+        return f"the worker is {working[0].state}: what is published waits in the history"
+    return ""
+
+
+def ui_of(workflow_id: str, run_id: str) -> str:
+    """The address of a run's page in the Temporal UI; empty where none is known."""
+    in_use = server.last()
+    if in_use is None or not in_use.ui_url:
+        return ""
+    return (
+        f"{in_use.ui_url}/namespaces/{quote(target().namespace, safe='')}"
+        f"/workflows/{quote(workflow_id, safe='')}/{quote(run_id, safe='')}/history"
+    )
+
+
+def variables() -> Mapping[int, str]:
+    """The notebook's own names for its subscriptions, by their `id()`; none outside of IPython."""
+    shell = _shell()
+    if shell is None:
+        return {}
+    named = {
+        id(value): name
+        for name, value in list(shell.user_ns.items())
+        if not name.startswith("_") and isinstance(value, Subscription)
+    }
+    return named
+
+
+def _shell() -> Any:
+    ipython = sys.modules.get("IPython")  # not imported for this: there is none in a script
+    return ipython.get_ipython() if ipython is not None else None
+
+
+def _server(in_use: server.Server) -> Part:
+    if in_use.pid is None:
+        return Part("server", "server", None, "external", in_use.address, ())
+    state = _state(in_use.alive, in_use.paused)
+    return Part("server", "server", in_use.pid, state, in_use.address, _actions(state))
+
+
+def _worker(worker: workers.Worker) -> Part:
+    state = _state(worker.alive, worker.paused)
+    return Part(worker.name, "worker", worker.pid, state, worker.task_queue, _actions(state))
+
+
+def _state(alive: bool, paused: bool) -> str:
+    return "dead" if not alive else "paused" if paused else "runs"
+
+
+def _actions(state: str) -> Sequence[str]:
+    return {"runs": RUNNING, "paused": ("kill", "resume"), "dead": ("restart",)}[state]

@@ -1,0 +1,309 @@
+"""The view's kernel half on the real server: its messages in and out, as a browser meets them."""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from temporalio.client import Client, WorkflowHandle
+
+from streamlib import WorkflowStreamClient, lab
+from streamlib.lab import LabError, view
+from streamlib.lab.widgets.stream_view import StreamView
+from streamlib.scenarios.hub import HubWorkflow
+
+pytestmark = pytest.mark.server
+
+
+class Browser:
+    """What a page would be told, and what it would send."""
+
+    def __init__(self, shown: StreamView) -> None:
+        self.view = shown
+        self.got: list[tuple[dict[str, Any], list[bytes]]] = []
+        self._numbers = iter(range(10**6))
+        shown.send = lambda content, buffers=None: self.got.append((content, buffers or []))  # type: ignore[method-assign]
+
+    def tell(self, **content: Any) -> None:
+        self.view._handle_custom_msg(content, [])
+
+    def look(self, visible: bool = True) -> None:
+        self.tell(kind="watch", view="page", visible=visible)
+
+    async def ask(self, kind: str, **content: Any) -> dict[str, Any]:
+        return (await self.ask_whole(kind, **content))[0]
+
+    async def ask_whole(self, kind: str, **content: Any) -> tuple[dict[str, Any], list[bytes]]:
+        number = f"n{next(self._numbers)}"
+        self.tell(kind=kind, id=number, **content)
+        await until(lambda: any(answer.get("id") == number for answer, _ in self.got))
+        return next(each for each in self.got if each[0].get("id") == number)
+
+    async def frame(self, wanted: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+        await until(lambda: wanted(self.view.frame))
+        return self.view.frame
+
+
+async def until(wanted: Callable[[], Any], seconds: float = 20.0) -> None:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not wanted():
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def hub(session: lab.Session) -> AsyncIterator[WorkflowHandle[HubWorkflow, str]]:
+    """On the background worker: a first look waits for an answer while this loop stands still."""
+    yield await lab.host(session)
+    await lab.close_hosts(session)
+
+
+@pytest.fixture
+def stream(client: Client, hub: WorkflowHandle[HubWorkflow, str]) -> WorkflowStreamClient:
+    return WorkflowStreamClient.create(client, hub.id)
+
+
+Open = Callable[..., Awaitable[Browser]]
+
+
+@pytest.fixture
+async def open_view(stream: WorkflowStreamClient) -> AsyncIterator[Open]:
+    opened: list[StreamView] = []
+
+    async def opener(*panels: str, **options: Any) -> Browser:
+        opened.append(view(options.pop("of", stream), *panels, **options))
+        return Browser(opened[-1])
+
+    yield opener
+    for each in opened:
+        await each.stop()
+
+
+async def publish(stream: WorkflowStreamClient, topic: str, count: int) -> None:
+    for number in range(count):
+        stream.topic(topic).publish(number)
+    await stream.flush()
+
+
+async def test_the_first_frame_is_there_when_the_view_is(
+    stream: WorkflowStreamClient, open_view: Open
+) -> None:
+    await publish(stream, "news", 3)
+    page = await open_view()
+    assert page.view.frame["stream"]["end"] == 3
+    assert "Base offset 0, end offset 3" in page.view._repr_mimebundle_()[0]["text/html"]
+    assert repr(page.view).endswith("offsets 0 to 3>")
+
+
+async def test_it_follows_while_somebody_looks_and_not_otherwise(
+    stream: WorkflowStreamClient, open_view: Open
+) -> None:
+    page = await open_view()
+    page.look()
+    await publish(stream, "news", 3)
+    await page.frame(lambda frame: frame["stream"]["end"] == 3)
+    page.look(visible=False)
+    await asyncio.sleep(0.3)  # what was under way may still arrive; from then on nothing may
+    revision = page.view.frame["rev"]
+    await publish(stream, "news", 3)
+    other = stream.subscribe()
+    assert [(await anext(other)).offset for _ in range(6)] == list(range(6))
+    assert page.view.frame["rev"] == revision
+    page.look()
+    await page.frame(lambda frame: frame["stream"]["end"] == 6)
+
+
+async def test_watching_writes_nothing_to_the_history(
+    hub: WorkflowHandle[HubWorkflow, str], stream: WorkflowStreamClient, open_view: Open
+) -> None:
+    await publish(stream, "news", 3)
+    page = await open_view()
+    page.look()
+    await publish(stream, "news", 3)
+    await page.frame(lambda frame: frame["stream"]["end"] == 6)
+    before = [event.event_type for event in (await hub.fetch_history()).events]
+    for offset in range(6):
+        await page.ask("item", offset=offset)
+        await page.ask("range", first=offset, count=4096)
+    assert [event.event_type for event in (await hub.fetch_history()).events] == before
+
+
+async def test_revisions_grow_and_nothing_is_sent_while_nothing_changes(
+    stream: WorkflowStreamClient, open_view: Open
+) -> None:
+    page = await open_view("tape")
+    seen: list[int] = []
+    page.view.observe(lambda change: seen.append(change["new"]["rev"]), "frame")
+    page.look()
+    for count in range(1, 6):
+        await publish(stream, "news", 1)
+        await page.frame(lambda frame, count=count: frame["stream"]["end"] == count)
+    assert seen == sorted(set(seen))
+    before = len(seen)
+    await asyncio.sleep(1.5)
+    assert len(seen) - before <= 1  # the server may have counted its history anew
+
+
+async def test_a_page_of_items_and_what_is_not_there(
+    hub: WorkflowHandle[HubWorkflow, str], stream: WorkflowStreamClient, open_view: Open
+) -> None:
+    await publish(stream, "news", 30)
+    await hub.execute_update(HubWorkflow.truncate, 10)
+    page = await open_view()
+    about, (topic, size, whose, sequence) = await page.ask_whole("range", first=5, count=15)
+    assert (about["first"], about["base"], about["end"]) == (10, 10, 30)
+    assert about["count"] == len(topic) // 2 == len(size) // 4 == len(whose) // 2
+    assert array("I", sequence).tolist() == [1] * about["count"]
+    beyond, _ = await page.ask_whole("range", first=500, count=5)
+    assert beyond["count"] == 0
+
+
+async def test_an_item_s_value_is_text_and_what_is_gone_is_said(
+    hub: WorkflowHandle[HubWorkflow, str], stream: WorkflowStreamClient, open_view: Open
+) -> None:
+    stream.topic("news").publish({"kind": "<b>ü</b>"})
+    stream.topic("news").publish("x" * 10_000)
+    await stream.flush()
+    page = await open_view()
+    told = await page.ask("item", offset=0)
+    assert told["text"] == '{\n  "kind": "<b>ü</b>"\n}'
+    assert (told["found"], told["topic"], told["encoding"]) == (True, "news", "json/plain")
+    assert (told["publisher"], told["sequence"]) == (stream.publisher_id, 1)
+    long = await page.ask("item", offset=1)
+    assert (len(long["text"]), long["cut"]) == (4000, True)
+    await hub.execute_update(HubWorkflow.truncate, 1)
+    gone = await page.ask("item", offset=0)
+    assert (gone["found"], "no longer" in gone["error"]) == (False, True)
+    await page.frame(lambda _: True)
+    assert page.view.frame["readers"] == []  # peeking is nobody's subscription
+
+
+async def test_truncate_is_the_workflow_s_own_update(
+    hub: WorkflowHandle[HubWorkflow, str], stream: WorkflowStreamClient, open_view: Open
+) -> None:
+    await publish(stream, "news", 6)
+    page = await open_view()
+    page.look()
+    await page.frame(lambda frame: frame["truncate"]["ok"])
+    assert (await page.ask("truncate", up_to=4))["ok"] is True
+    await page.frame(lambda frame: frame["stream"]["base"] == 4)
+    refused = await page.ask("truncate", up_to=40)
+    assert (refused["ok"], "TruncateOutOfRange" in refused["text"] or "40" in refused["text"]) == (
+        False,
+        True,
+    )
+    assert (await page.ask("truncate", up_to=-1))["ok"] is False
+    assert (await page.ask("truncate", up_to="<b>"))["ok"] is False
+
+
+async def test_a_lost_acknowledgement_makes_a_duplicate_that_is_dropped(
+    stream: WorkflowStreamClient, open_view: Open
+) -> None:
+    page = await open_view()
+    page.look()
+    said = await page.ask("publish", topic="news", text="twice?", count=1, lose_ack=True)
+    assert said["ok"] is True, said
+    frame = await page.frame(lambda frame: [b for b in frame["batches"] if b[2] == "duplicate"])
+    assert frame["stream"]["end"] == 1
+    assert [row[2:4] for row in frame["publishers"]] == [[1, 1]]
+
+
+async def test_its_own_readers_and_the_notebook_s(
+    hub: WorkflowHandle[HubWorkflow, str], stream: WorkflowStreamClient, open_view: Open
+) -> None:
+    await publish(stream, "news", 6)
+    ann = stream.subscribe("news", from_offset=1, on_truncated="raise")
+    page = await open_view(ann=ann)
+    page.look()
+    frame = await page.frame(lambda frame: frame["readers"])
+    assert frame["readers"][0][1:] == ["ann", ["news"], 1, 5, 0, "open", False]
+    key = frame["readers"][0][0]
+    await page.ask("truncate", up_to=3)
+    raised = await page.ask("read", reader=key, count=1)
+    assert (raised["ok"], "1 to 2 were truncated" in raised["text"]) == (False, True)
+    read = await page.ask("read", reader=key, count=1)
+    assert read["text"] == "offset 3: 3, 2 missed before it"
+    frame = await page.frame(lambda frame: frame["readers"][0][3] == 4)
+    assert frame["readers"][0][5] == 2
+    assert (await page.ask("close", reader=key))["ok"] is False
+
+    assert (await page.ask("open", **{"from": "latest", "on_truncated": "skip"}))["ok"] is True
+    frame = await page.frame(lambda frame: len(frame["readers"]) == 2)
+    own = frame["readers"][1]
+    assert (own[3], own[7]) == (6, True)
+    assert (await page.ask("close", reader=own[0]))["ok"] is True
+    await page.frame(lambda frame: len(frame["readers"]) == 1)
+
+
+async def test_reset_shows_another_stream(
+    session: lab.Session, open_view: Open, stream: WorkflowStreamClient
+) -> None:
+    await publish(stream, "news", 6)
+    made: list[WorkflowStreamClient] = []
+
+    async def fresh() -> WorkflowStreamClient:
+        hub = await lab.host(session)
+        made.append(WorkflowStreamClient.create(session.client, hub.id))
+        await publish(made[-1], "fresh", 2)
+        return made[-1]
+
+    page = await open_view(reset=fresh)
+    page.look()
+    await page.frame(lambda frame: frame["stream"]["end"] == 6)
+    assert (await page.ask("reset"))["ok"] is True
+    frame = await page.frame(lambda frame: frame["epoch"] == 1 and frame["stream"])
+    assert (frame["stream"]["end"], frame["topics"]) == (2, ["fresh"])
+
+
+async def test_a_command_that_makes_no_sense_is_answered(open_view: Open) -> None:
+    page = await open_view()
+    for content in (
+        {"kind": "fly"},
+        {"kind": "read", "reader": "r99"},
+        {"kind": "part", "name": "worker", "action": "rm -rf"},
+        {"kind": "publish", "topic": "", "text": "x"},
+        {"kind": "reset"},
+    ):
+        answer = await page.ask(**content)
+        assert (answer["ok"], bool(answer["text"])) == (False, True), content
+    page.tell(kind="range", id="bad", first="x", count=None)  # whatever it is: no exception
+    page.tell(kind=None)
+
+
+async def test_it_beats_while_somebody_is_there(open_view: Open) -> None:
+    page = await open_view()
+    await asyncio.sleep(1.2)
+    assert page.got == []
+    page.look()
+    await until(lambda: len([1 for told, _ in page.got if told["kind"] == "beat"]) >= 2)
+
+
+async def test_a_stream_that_has_ended_is_shown_with_its_end(
+    hub: WorkflowHandle[HubWorkflow, str], stream: WorkflowStreamClient, open_view: Open
+) -> None:
+    await publish(stream, "news", 3)
+    await hub.signal(HubWorkflow.close)
+    await hub.result()
+    page = await open_view()
+    page.look()
+    frame = await page.frame(lambda frame: frame["stream"]["status"] == "COMPLETED")
+    assert (frame["stream"]["end"], frame["trouble"]) == (3, "")
+
+
+async def test_a_stream_that_is_not_there_is_said(client: Client, open_view: Open) -> None:
+    page = await open_view(of=WorkflowStreamClient.create(client, "no-such-workflow"))
+    page.look()
+    frame = await page.frame(lambda frame: frame["trouble"])
+    assert frame["stream"] is None
+    assert "no-such-workflow" in page.view._repr_mimebundle_()[0]["text/html"]
+
+
+def test_a_view_says_what_it_needs(client: Client) -> None:
+    stream = WorkflowStreamClient.create(client, "x")
+    with pytest.raises(LabError, match="running event loop"):
+        view(stream)
+    with pytest.raises(LabError, match="no panel 'tapes'"):
+        view(stream, "tapes")
