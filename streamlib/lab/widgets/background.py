@@ -49,11 +49,10 @@ def variables() -> Mapping[int, str]:
     shell = _shell()
     if shell is None:
         return {}
-    named = {
-        id(value): name
-        for name, value in list(shell.user_ns.items())
-        if not name.startswith("_") and isinstance(value, Subscription)
-    }
+    named: dict[int, str] = {}
+    for name, value in list(shell.user_ns.items()):
+        if isinstance(value, Subscription) and not name.startswith("_"):
+            named.setdefault(id(value), name)  # the first: a loop's variable comes later
     return named
 
 
