@@ -156,11 +156,16 @@ def open_notebook(browser: Browser, running: Jupyter, name: str, seen: Seen) -> 
     """Open a notebook in a fresh browser profile; its kernel is ready on return."""
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
     seen.watch(page)
+    show_notebook(page, running, name)
+    return page
+
+
+def show_notebook(page: Page, running: Jupyter, name: str) -> None:
+    """Open a notebook in a page; its kernel is ready on return."""
     page.goto(f"{running.url}/lab/tree/{name}?reset&token={running.token}")
     page.wait_for_selector("#jupyterlab-splash", state="detached")
     page.wait_for_selector(".jp-Notebook")
     page.wait_for_function(KERNEL_IS_READY, timeout=60_000)
-    return page
 
 
 def run_command(page: Page, name: str) -> None:
