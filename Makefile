@@ -8,7 +8,7 @@ UV ?= uv
 BIN := .venv/bin
 FAST := not server and not browser and not matrix and not soak
 
-.PHONY: help lab stop test test-all check format lock sizes bench bench-quick
+.PHONY: help lab stop test test-all check format lock sizes bench bench-quick bench-views
 help:
 	@echo "make lab       install, start server and worker, open JupyterLab; Ctrl-C ends them"
 	@echo "make stop      stop the server and workers that notebooks left running"
@@ -18,6 +18,7 @@ help:
 	@echo "make lock      renew requirements.lock (needs uv)"
 	@echo "make sizes     lines of code of the library's parts"
 	@echo "make bench     measure it beside the peer, in 10 minutes; make bench-quick in 3"
+	@echo "make bench-views  measure the live view in a browser, in 7 minutes"
 
 # Nothing is installed again until the lock or the metadata changes.
 .venv/.ready: requirements.lock pyproject.toml
@@ -62,3 +63,6 @@ bench: .venv/.ready
 
 bench-quick: .venv/.ready
 	@$(BIN)/python -m bench --quick
+
+bench-views: .venv/.ready
+	@$(BIN)/python -m bench.views

@@ -43,6 +43,9 @@ PATIENCE = 5.0
 MOST_READ, MOST_PUBLISHED = 1_000, 10_000
 """Items that one press reads, or publishes, at most."""
 
+PAGES_APART = 0.13
+"""Seconds between two pages of items, at least."""
+
 VALUE_LENGTH = 4_000
 """Characters of a value that are shown."""
 
@@ -93,6 +96,7 @@ class Commands:
         self._handle = self._temporal.get_workflow_handle(self._client.workflow_id)
         self._publishing: _Publisher | None = None
         self._opened = 0
+        self._next_page = 0.0
         self._do: dict[str, Callable[[Content], Coroutine[Any, Any, str]]] = {
             "truncate": self._truncate,
             "publish": self._publish,
@@ -128,6 +132,7 @@ class Commands:
     async def _range(self, asked: Content) -> tuple[Content, Buffers]:
         first, count = _whole(asked, "first"), min(_whole(asked, "count", 1), MAX_ROWS)
         seen = self._observer.seen
+        await self._pace()
         try:
             about = await self._client.describe(from_offset=first, items=count)
         except (StreamError, RPCError):
@@ -136,6 +141,12 @@ class Commands:
         columns, buffers = page(about.items, seen.topics, seen.ids)
         bounds = {"epoch": seen.epoch, "base": about.base_offset, "end": about.end_offset}
         return {**bounds, **columns}, buffers
+
+    async def _pace(self) -> None:
+        """Keep pages apart: with the frames between them, a view gets 20 messages a second."""
+        now = asyncio.get_running_loop().time()
+        self._next_page = max(now, self._next_page) + PAGES_APART
+        await asyncio.sleep(max(0.0, self._next_page - PAGES_APART - now))
 
     async def _item(self, asked: Content) -> Content:
         """One item with its value; read like any other, by query."""

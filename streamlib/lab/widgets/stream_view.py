@@ -116,6 +116,8 @@ class StreamView(anywidget.AnyWidget):
         if content.get("kind") == "watch":
             view, visible = str(content.get("view")), bool(content.get("visible"))
             self._heard[view] = (time.monotonic(), visible)
+            if content.get("gone"):
+                del self._heard[view]
             self._look()
         elif content.get("kind") == "reset":
             self._keep(self._start_again(content))

@@ -278,7 +278,13 @@ async def test_it_beats_while_somebody_is_there(open_view: Open) -> None:
     await asyncio.sleep(1.2)
     assert page.got == []
     page.look()
-    await until(lambda: len([1 for told, _ in page.got if told["kind"] == "beat"]) >= 2)
+    await until(lambda: len(page.got) >= 2)
+    assert {told["kind"] for told, _ in page.got} == {"beat"}
+    page.tell(kind="watch", view="page", visible=False, gone=True)
+    await asyncio.sleep(0.1)  # one may be under way
+    there = len(page.got)
+    await asyncio.sleep(1.2)
+    assert len(page.got) == there
 
 
 async def test_a_stream_that_has_ended_is_shown_with_its_end(
