@@ -11,6 +11,7 @@ import signal
 import sys
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from temporalio import workflow
 from temporalio.client import Client
@@ -33,6 +34,11 @@ class GrownInput:
     stream_state: WorkflowStreamState | None = None
 
 
+def next_input(input: GrownInput, rolls: int, state: WorkflowStreamState) -> list[GrownInput]:
+    """The arguments of the next run."""
+    return [replace(input, rolls=rolls, stream_state=state)]
+
+
 @workflow.defn
 class GrownHub:
     """A hub with a past."""
@@ -46,7 +52,7 @@ class GrownHub:
     @workflow.run
     async def run(self, input: GrownInput) -> None:
         """Publish the items, roll over as often as was asked, and host the stream until closed."""
-        for number in range(input.items):
+        for number in range(0 if input.stream_state else input.items):
             self.stream.publish(TOPICS[(number // 3) % len(TOPICS)], number)
             if (number + 1) % AT_ONCE == 0:
                 await workflow.sleep(timedelta(milliseconds=1))
@@ -56,8 +62,7 @@ class GrownHub:
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 return
             self.stream.truncate(max(self.stream.base_offset, self.stream.end_offset - input.keep))
-            left = replace(input, rolls=self.rolls - 1)
-            await self.stream.continue_as_new(lambda state: [replace(left, stream_state=state)])
+            await self.stream.continue_as_new(partial(next_input, input, self.rolls - 1))
 
     @workflow.signal
     def roll(self) -> None:
