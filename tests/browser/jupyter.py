@@ -16,10 +16,11 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import nbformat
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 from streamlib.lab import processes
@@ -53,6 +54,8 @@ class Jupyter:
     url: str
     token: str
     log: Path
+    notebooks: Path
+    """What it serves."""
 
 
 @contextlib.contextmanager
@@ -66,7 +69,9 @@ def jupyter(folder: Path, notebooks: Path) -> Iterator[Jupyter]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    running = Jupyter(f"http://127.0.0.1:{port}", secrets.token_hex(16), folder / "jupyter.log")
+    running = Jupyter(
+        f"http://127.0.0.1:{port}", secrets.token_hex(16), folder / "jupyter.log", work
+    )
     with running.log.open("wb") as log:
         process = subprocess.Popen(
             _command(port, running.token, work),
@@ -163,11 +168,77 @@ def open_notebook(browser: Browser, running: Jupyter, name: str, seen: Seen) -> 
 def show_notebook(page: Page, running: Jupyter, name: str) -> None:
     """Open a notebook in a page; its kernel is ready on return."""
     page.goto(f"{running.url}/lab/tree/{name}?reset&token={running.token}")
+    wait_until_ready(page)
+
+
+def wait_until_ready(page: Page) -> None:
+    """Wait for the page, its notebook and the notebook's kernel."""
     page.wait_for_selector("#jupyterlab-splash", state="detached")
     page.wait_for_selector(".jp-Notebook")
     page.wait_for_function(KERNEL_IS_READY, timeout=60_000)
 
 
-def run_command(page: Page, name: str) -> None:
+def run_command(page: Page, name: str, **arguments: object) -> None:
     # In braces: a returned promise would be waited for, also behind a dialog.
-    page.evaluate("name => { jupyterapp.commands.execute(name, {}) }", name)
+    page.evaluate(
+        "([name, given]) => { jupyterapp.commands.execute(name, given) }", [name, arguments]
+    )
+
+
+EXECUTE = """([code, key]) => {
+  const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+  const future = kernel.requestExecute({code, store_history: false});
+  const told = (window.told ??= {})[key] = {text: '', error: '', done: false};
+  future.onIOPub = (message) => {
+    const {text, ename, evalue} = message.content;
+    told.text += text ?? '';
+    if (ename) told.error = `${ename}: ${evalue}`;
+  };
+  future.done.then(() => { told.done = true; });
+}"""
+
+
+def begin(page: Page, code: str, key: str = "code") -> None:
+    """Run code in the notebook's kernel, in no cell, and do not wait for it."""
+    page.evaluate(EXECUTE, [code, key])
+
+
+def ended(page: Page, key: str = "code") -> bool:
+    """Whether what `begin` began has ended."""
+    return bool(page.evaluate("key => told[key].done", key))
+
+
+def result(page: Page, key: str = "code", *, seconds: float = 30.0) -> str:
+    """Wait for what `begin` began; what it printed. An error fails the test."""
+    page.wait_for_function("key => told[key].done", arg=key, timeout=seconds * 1000)
+    told = page.evaluate("key => told[key]", key)
+    assert not told["error"], told["error"]
+    return str(told["text"]).strip()
+
+
+def kexec(page: Page, code: str, *, seconds: float = 30.0) -> str:
+    """Run code in the notebook's kernel, in no cell, and return what it printed."""
+    begin(page, code, "kexec")
+    return result(page, "kexec", seconds=seconds)
+
+
+def restart_kernel(page: Page) -> None:
+    """As a person does: by the menu."""
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.get_by_role("menuitem", name=re.compile("^Restart Kernel…")).click()
+    page.locator(".jp-Dialog button.jp-mod-accept").click()
+    page.locator(".jp-Dialog").wait_for(state="detached")
+
+
+def set_theme(page: Page, name: str) -> None:
+    """Change JupyterLab's theme: "JupyterLab Light", "JupyterLab Dark"."""
+    run_command(page, "apputils:change-theme", theme=name)
+    light = "true" if "Light" in name else "false"
+    page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
+
+
+def write_notebook(running: Jupyter, name: str, cells: Sequence[str]) -> None:
+    """Write a notebook of code cells into what JupyterLab serves."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(each) for each in cells])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, running.notebooks / name)

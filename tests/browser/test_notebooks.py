@@ -2,58 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from streamlib.lab import scripted, server, workers
-from tests.browser.jupyter import (
-    CHROMIUM_FLAGS,
-    Jupyter,
-    Seen,
-    jupyter,
-    open_notebook,
-    run_command,
-)
+from tests.browser.jupyter import Jupyter, Seen, open_notebook, run_command
 from tests.notebooks import running
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
-    """JupyterLab with a home of its own; what its notebooks leave running is ended."""
-    folder = tmp_path_factory.mktemp("jupyter")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STREAMLIB_HOME", str(folder / "home"))
-        try:
-            with jupyter(folder, running.NOTEBOOKS) as it:
-                yield it
-        finally:
-            for name in workers.names():
-                asyncio.run(workers.stop(name))
-            asyncio.run(scripted.stop())
-            asyncio.run(server.stop())
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def artefacts(tmp_path: Path) -> Path:
-    """Where pictures go: `$STREAMLIB_ARTEFACTS`, else the test's own folder."""
-    folder = Path(os.environ.get("STREAMLIB_ARTEFACTS", tmp_path))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def photograph(page: Page, folder: Path, name: str) -> None:

@@ -1,0 +1,54 @@
+"""A JupyterLab and a browser, one of each for a file of tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from streamlib.lab import scripted, server, workers
+from tests.browser.jupyter import CHROMIUM_FLAGS, Jupyter, jupyter
+from tests.notebooks import running
+
+
+@contextlib.contextmanager
+def lab_at_home(folder: Path) -> Iterator[Jupyter]:
+    """JupyterLab with a home of its own; what its notebooks leave running is ended."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STREAMLIB_HOME", str(folder / "home"))
+        try:
+            with jupyter(folder, running.NOTEBOOKS) as it:
+                yield it
+        finally:
+            for name in workers.names():
+                asyncio.run(workers.stop(name))
+            asyncio.run(scripted.stop())
+            asyncio.run(server.stop())
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
+    with lab_at_home(tmp_path_factory.mktemp("jupyter")) as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def browser(lab: Jupyter, chromium: str) -> Iterator[Browser]:
+    """Closed before the lab is: while it runs, nothing else may run an event loop."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def artefacts(tmp_path: Path) -> Path:
+    """Where pictures go: `$STREAMLIB_ARTEFACTS`, else the test's own folder."""
+    folder = Path(os.environ.get("STREAMLIB_ARTEFACTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

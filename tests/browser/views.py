@@ -1,0 +1,287 @@
+"""Live views as a test meets them: a notebook with one cell that shows whatever a test asks for.
+
+Sheet   the notebook: `show(code)` runs code in its cell, and returns the view that appears
+View    one view on a page: what it says of itself, in roles and `data-*`, and its buttons
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import axe_playwright_python
+from playwright.sync_api import Browser, Locator, Page, WebSocket, expect
+
+from tests.browser.jupyter import Jupyter, Seen, kexec, show_notebook, write_notebook
+
+AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
+
+SECONDS = 20.0
+"""What a slow machine may take for anything that is not timed."""
+
+expect.set_options(timeout=SECONDS * 1000)
+
+PRELUDE = """
+import asyncio, time
+from streamlib import WorkflowStreamClient, lab
+from streamlib.scenarios.hub import HubWorkflow
+
+session = await lab.start(quiet=True)
+ALL = "tape", "readers", "dedup", "cost", "background", "playground"
+
+async def publish(topic, *values):
+    for value in values:
+        stream.topic(topic).publish(value)
+    await stream.flush()
+
+async def fresh():
+    "Ten items in three batches: offsets 0 to 3, 4 to 6, 7 to 9."
+    global hub, stream, ann, bob
+    hub = await lab.host(session)
+    stream = WorkflowStreamClient.create(session.client, hub.id)
+    await publish("news", 0, 1, 2, {"kind": "a fourth"})
+    await publish("weather", "rain", "snow", "fog")
+    await publish("sport", 7, 8, 9)
+    ann = stream.subscribe()
+    bob = stream.subscribe("weather", from_offset=2, on_truncated="raise")
+    return stream
+"""
+
+EVERYTHING = "lab.view(await fresh(), *ALL, reset=fresh)"
+
+WATCH_FRAMES = """
+window.drawn = 0;
+const ask = window.requestAnimationFrame.bind(window);
+window.requestAnimationFrame = (then) => {
+  if (/blob:/.test(new Error().stack)) window.drawn++;  // a widget's module comes from a blob
+  return ask(then);
+};
+"""
+
+
+@dataclass
+class Heard:
+    """What went over the page's socket to its kernels."""
+
+    messages: list[bytes] = field(default_factory=list[bytes])
+
+    def watch(self, page: Page) -> None:
+        page.on("websocket", self._opened)
+
+    def _opened(self, socket: WebSocket) -> None:
+        if "/channels" in socket.url:
+            socket.on("framereceived", self._note)
+            socket.on("framesent", self._note)
+
+    def _note(self, content: str | bytes) -> None:
+        self.messages.append(content if isinstance(content, bytes) else content.encode())
+
+    def naming(self, text: str) -> int:
+        """How many messages hold this text."""
+        return sum(text.encode() in message for message in self.messages)
+
+
+class View:
+    """One view on a page."""
+
+    def __init__(self, root: Locator) -> None:
+        self.root = root
+        self.page = root.page
+        self.tape = root.get_by_role("slider", name="Tape")
+
+    def data(self, name: str) -> str:
+        return self.root.get_attribute(f"data-{name}") or ""
+
+    def number(self, name: str) -> int:
+        return int(self.data(name))
+
+    def shows(self, **wanted: object) -> None:
+        """Wait until the view says so of itself."""
+        has(self.root, **wanted)
+
+    def shows_that(self, condition: str, *, seconds: float = SECONDS) -> None:
+        """Wait until a JavaScript condition holds on `d`, the view's data and numbers."""
+        self.page.wait_for_function(
+            f"root => {{ const d = root.dataset; return {condition}; }}",
+            arg=self.root.element_handle(),
+            timeout=seconds * 1000,
+        )
+
+    def is_painted(self) -> None:
+        """Bring it into view, and wait until its newest picture is on the page."""
+        self.root.scroll_into_view_if_needed()
+        self.shows_that("d.painted !== undefined && d.painted === d.rev")
+
+    def has_fetched_all(self) -> None:
+        self.shows_that("+d.fetched === d.end - d.base")
+
+    def panel(self, title: str) -> Locator:
+        return self.root.get_by_role("region", name=title, exact=True)
+
+    def press(self, panel: str, button: str) -> None:
+        self.panel(panel).get_by_role("button", name=button, exact=True).click()
+
+    def said(self, panel: str, kind: str, text: str | re.Pattern[str] = "") -> None:
+        """Wait for the answer to a button in this panel: "ok" or "error"."""
+        line = self.panel(panel).locator(".sv-say")
+        has(line, kind=kind)
+        assert line.get_attribute("role") == ("alert" if kind == "error" else "status")
+        if text:
+            expect(line).to_contain_text(text)
+
+    def reader(self, name: str) -> Locator:
+        rows = self.panel("Readers").get_by_role("listitem")
+        return rows.and_(self.root.locator(f"[data-name={json.dumps(name)}]"))
+
+    def read_one(self, name: str) -> None:
+        self.reader(name).get_by_role("button", name="Read 1").click()
+
+    def part(self, name: str) -> Locator:
+        rows = self.panel("Background").get_by_role("listitem")
+        return rows.and_(self.root.locator(f"[data-part={json.dumps(name)}]"))
+
+    def form(self, name: str) -> Locator:
+        return self.root.get_by_role("form", name=name, exact=True)
+
+    def reset(self) -> None:
+        """Begin with ten items again, and wait for them."""
+        epoch = self.number("epoch")
+        self.press("Playground", "Reset")
+        self.shows(epoch=epoch + 1, state="live", base=0, end=10)
+        expect(self.reader("bob")).to_have_count(1)
+
+    def publish(
+        self, text: str, *, topic: str = "demo", times: int = 1, lose: bool = False
+    ) -> None:
+        form = self.form("Publish")
+        form.get_by_label("topic").fill(topic)
+        form.get_by_label("text").fill(text)
+        form.get_by_label("times").fill(str(times))
+        form.get_by_label("lose the acknowledgement").set_checked(lose)
+        form.get_by_role("button", name="Publish").click()
+
+    def click_item(self, offset: int) -> None:
+        """Click the tape's cell of this offset; where cells are is learned from a first click."""
+        self.tape.scroll_into_view_if_needed()
+        middle = 60  # of the row of cells, with or without a row of seams above it
+        x = 110.0 if self.number("base") else 24.0  # right of the stub for what is gone
+        self.tape.click(position={"x": x, "y": middle})
+        expect(self.root).to_have_attribute("data-selected", re.compile(r"^\d+$"))
+        scale = float(self.tape.get_attribute("data-scale") or 0)
+        x += (offset - self.number("selected")) * scale
+        self.tape.click(position={"x": x, "y": middle})
+        self.shows(selected=offset)
+
+    def details(self) -> Locator:
+        return self.root.get_by_role("region", name="Details")
+
+    def detail(self, label: str) -> str:
+        row = (
+            self.details().locator("dl > div").filter(has=self.page.get_by_text(label, exact=True))
+        )
+        return row.locator("dd").inner_text()
+
+
+@dataclass
+class Sheet:
+    """An open notebook, whose first cell is `PRELUDE` and whose second shows what a test wants."""
+
+    page: Page
+    seen: Seen
+    heard: Heard
+
+    def show(self, code: str) -> View:
+        """Run code in the notebook's second cell, whose last line is a view."""
+        before = self.cell.locator(".sv").element_handles()
+        self.page.evaluate(
+            """code => {
+              const {content} = jupyterapp.shell.currentWidget;
+              content.activeCellIndex = 1;
+              content.widgets[1].model.sharedModel.setSource(code);
+              jupyterapp.commands.execute('notebook:run-cell', {});
+            }""",
+            code,
+        )
+        for each in before:
+            each.wait_for_element_state("hidden")
+        return self.shown()
+
+    @property
+    def cell(self) -> Locator:
+        return self.page.locator(".jp-Notebook .jp-Cell").nth(1)
+
+    def shown(self, number: int = 0) -> View:
+        """A view in the second cell, once its first numbers are painted."""
+        view = View(self.cell.locator(".sv").nth(number))
+        view.root.wait_for(timeout=SECONDS * 1000)
+        view.is_painted()
+        return view
+
+    def run(self, code: str) -> str:
+        """Run code in the kernel, in no cell."""
+        return kexec(self.page, code)
+
+    def cells(self) -> list[str]:
+        """The execution counts of the notebook's cells."""
+        return self.page.locator(".jp-Notebook .jp-InputPrompt").all_text_contents()
+
+    def is_clean(self) -> None:
+        """Nothing foreign was asked for, nothing went wrong; from now on anew."""
+        foreign, errors = self.seen.foreign[:], self.seen.errors[:]
+        self.seen.foreign.clear()
+        self.seen.errors.clear()
+        assert (foreign, errors) == ([], [])
+
+
+def open_sheet(browser: Browser, lab: Jupyter, name: str, *cells: str) -> Sheet:
+    """Write a notebook, open it, and run its first cell's code."""
+    write_notebook(lab, name, [PRELUDE, "", *cells])
+    sheet = open_page(browser)
+    show_notebook(sheet.page, lab, name)
+    kexec(sheet.page, PRELUDE, seconds=90)
+    return sheet
+
+
+def open_page(browser: Browser) -> Sheet:
+    """A page that counts what a widget does; no notebook is open in it yet."""
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    sheet = Sheet(page, Seen(), Heard())
+    sheet.seen.watch(page)
+    sheet.heard.watch(page)
+    page.add_init_script(WATCH_FRAMES)
+    return sheet
+
+
+def has(locator: Locator, **wanted: object) -> None:
+    """Wait until an element has these `data-*`; an underscore stands for a hyphen."""
+    for name, value in wanted.items():
+        expect(locator).to_have_attribute(f"data-{name.replace('_', '-')}", str(value))
+
+
+def until(page: Page, holds: Callable[[], Any], seconds: float = SECONDS) -> None:
+    """Wait until something outside of the page holds; the page goes on meanwhile."""
+    for _ in range(int(seconds * 20)):
+        if holds():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"not within {seconds} s")
+
+
+def violations(page: Page, selector: str) -> list[str]:
+    """What axe finds serious or critical below a selector, a line each."""
+    if not page.evaluate("() => 'axe' in window"):
+        page.add_script_tag(path=AXE)
+    found: list[dict[str, Any]] = page.evaluate(
+        "what => axe.run(what, {resultTypes: ['violations']}).then(result => result.violations)",
+        selector,
+    )
+    return [
+        f"{each['id']} ({each['impact']}): {node['html'][:160]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
