@@ -57,8 +57,9 @@ from bench.grown import GrownHub, GrownInput
 session = await lab.start(quiet=True)
 
 async def grown(items, **how):
+    name = f"orders-{time.time_ns() % 10**8}"
     hub = await session.client.start_workflow(
-        GrownHub.run, GrownInput(items, **how), id=f"grown-{time.time_ns()}", task_queue="grown")
+        GrownHub.run, GrownInput(items, **how), id=name, task_queue="grown")
     stream = WorkflowStreamClient.create(session.client, hub.id)
     while await stream.get_offset() < items:
         await asyncio.sleep(0.05)
@@ -257,7 +258,7 @@ def first_render(it: Stage) -> list[Figure]:
     """From pressing run to the picture, with Lab and module warm."""
     it.kernel("hub, stream = await grown(2_000)")
     it.render()
-    times = [it.render() for _ in range(5)]
+    times = [it.render() for _ in range(3)]
     return [Figure("first render, warm Lab", median(times), "ms", "<= 300", 1000)]
 
 
@@ -409,11 +410,11 @@ def measure(options: argparse.Namespace) -> list[Figure]:
     quick: bool = options.quick
     plan: list[Callable[[Stage], list[Figure]]] = [
         first_render,
-        lambda it: publish_to_pixel(it, 25 if quick else 60),
+        lambda it: publish_to_pixel(it, 20 if quick else 60),
         typical,
         lambda it: ingest(it, 10_000, 10 if quick else 60),
         lambda it: many(it, 100_000),
-        lambda it: idle(it, 5 if quick else 15),
+        lambda it: idle(it, 4 if quick else 15),
     ]
     if not quick:
         plan += [lambda it: many(it, 1_000_000), lambda it: soak(it, 2)]
