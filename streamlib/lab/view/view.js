@@ -31,8 +31,7 @@ export function span(ms) {
 	return s < 129600 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86400)} d`;
 }
 
-export const short = (text, most = 24) =>
-	String(text).length > most ? `${String(text).slice(0, most - 1)}…` : String(text);
+export const short = (text, most = 24) => (text?.length > most ? `${text.slice(0, most - 1)}…` : `${text}`);
 
 /** Consecutive offsets: "4", "4–6". */
 export const offsets = (first, items) => (items > 1 ? `${count(first)}–${count(first + items - 1)}` : count(first));
@@ -41,7 +40,7 @@ export const offsets = (first, items) => (items > 1 ? `${count(first)}–${count
 export function letters(topics) {
 	const taken = new Set();
 	return topics.map((topic) => {
-		const own = String(topic).toUpperCase().replace(/[^A-Z0-9]/g, "");
+		const own = topic.toUpperCase().replace(/[^A-Z0-9]/g, "");
 		const letter = [...own, ..."ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"].find((c) => !taken.has(c));
 		taken.add(letter);
 		return letter ?? "?";
@@ -51,7 +50,8 @@ export function letters(topics) {
 // ---------------------------------------------------------------- items (pure)
 
 export const CHUNK = 4096;
-const UNKNOWN = 0xffff, TYPES = { topic: Uint16Array, size: Uint32Array, id: Int16Array, seq: Uint32Array };
+// Of topic, size, id, seq.
+const UNKNOWN = 0xffff, TYPES = [Uint16Array, Uint32Array, Int16Array, Uint32Array];
 
 /**
  * What is known of the offsets [base, end), in columns, in chunks of 4,096 offsets. Merging is
@@ -62,7 +62,8 @@ export class Items {
 
 	clear() {
 		this.chunks = new Map();
-		this.base = this.end = this.fetched = 0; // fetched: how many are known
+		// Fetched: how many are known.
+		this.base = this.end = this.fetched = 0;
 	}
 
 	/** Move the bounds forward. They never go back: an older answer does no harm. */
@@ -87,7 +88,8 @@ export class Items {
 		for (let i = Math.max(0, this.base - first); i < to; i++) {
 			const chunk = this.chunk(Math.floor((first + i) / CHUNK)), at = (first + i) % CHUNK;
 			const known = chunk.topic[at] !== UNKNOWN;
-			if (known && id[i] < 0) continue; // a batch that the stream has forgotten stays known here
+			// A batch that the stream has forgotten stays known here.
+			if (known && id[i] < 0) continue;
 			if (!known) { chunk.known++; this.fetched++; }
 			chunk.topic[at] = topic[i];
 			chunk.size[at] = size[i];
@@ -99,9 +101,8 @@ export class Items {
 
 	chunk(number) {
 		if (!this.chunks.has(number)) {
-			const columns = Object.entries(TYPES).map(([name, Type]) => [name, new Type(CHUNK)]);
-			this.chunks.set(number, { ...Object.fromEntries(columns), known: 0 });
-			this.chunks.get(number).topic.fill(UNKNOWN);
+			const [topic, size, id, seq] = TYPES.map((Type) => new Type(CHUNK));
+			this.chunks.set(number, { topic: topic.fill(UNKNOWN), size, id, seq, known: 0 });
 		}
 		return this.chunks.get(number);
 	}
@@ -145,7 +146,7 @@ export function expandRuns(runs) {
 }
 
 /** The columns of an answer. Copied: they may begin at an odd address. */
-export const columns = (buffers) => Object.values(TYPES).map((Type, i) => {
+export const columns = (buffers) => TYPES.map((Type, i) => {
 	const { buffer = buffers[i], byteOffset = 0, byteLength } = buffers[i];
 	return new Type(buffer.slice(byteOffset, byteOffset + byteLength));
 });
@@ -167,7 +168,8 @@ export function nextRange(items, from, to, most = CHUNK) {
 //     place = {left, scale, follow}: the offset at the left edge, pixels per offset
 //     space = {base, end, tail, width}: `tail` cells after the end are not durable yet
 
-export const STUB = 92; // pixels for what is truncated, left of the base
+// Pixels for what is truncated, left of the base.
+export const STUB = 92;
 const MOST_SCALE = 46, SCALE = 30, MARGIN = 12;
 const before = (base) => (base > 0 ? STUB : MARGIN);
 
@@ -206,7 +208,8 @@ export function rulerStep(scale, label) {
 	for (let ten = 1; ; ten *= 10) for (const n of [1, 2, 5]) if (n * ten * scale >= label) return n * ten;
 }
 
-export const KINDS = 16; // topics told apart in a column of pixels; the last kind: not fetched
+// Topics told apart in a column of pixels; the last kind: not fetched.
+export const KINDS = 16;
 
 /** How many items of each kind are in each column of pixels: out[column * KINDS + kind]. */
 export function bin(items, place, width, out = new Uint16Array(width * KINDS)) {
@@ -214,7 +217,8 @@ export function bin(items, place, width, out = new Uint16Array(width * KINDS)) {
 	for (let column = 0; column < width; column++) {
 		const to = Math.min(items.end, offsetAt(column + 1, place));
 		let number = -1, chunk, offset = Math.max(items.base, offsetAt(column, place));
-		for (const step = Math.max(1, (to - offset) >> 8); offset < to; offset += step) { // a sample is enough
+		// A sample is enough.
+		for (const step = Math.max(1, (to - offset) >> 8); offset < to; offset += step) {
 			const of = Math.floor(offset / CHUNK);
 			if (of !== number) chunk = items.chunks.get((number = of));
 			const topic = chunk ? chunk.topic[offset - of * CHUNK] : UNKNOWN;
@@ -251,14 +255,14 @@ export function placeGhosts(ghosts, place, width) {
 
 /** What is at a pixel: {kind: "item" | "batch" | "ghost" | "tail" | "gone" | "none", ...}. */
 export function hit(x, y, { rows, place, items, placed, tails }) {
-	const offset = offsetAt(x, place), none = { kind: "none" };
+	const offset = offsetAt(x, place), none = { kind: "none" }, past = offset - items.end;
 	if (y >= rows.ghost) {
 		const lane = Math.floor((y - rows.ghost) / rows.lane);
 		const found = placed.find((each) => lane === each.lane && x >= each.x && x <= each.x + each.width);
 		return found ? { kind: "ghost", ...found.ghost } : none;
 	}
 	if (offset < items.base) return offset < 0 ? none : { kind: "gone" };
-	if (offset >= items.end) return offset < items.end + tails.length ? { kind: "tail", ...tails[offset - items.end] } : none;
+	if (past >= 0) return tails[past] ? { kind: "tail", ...tails[past] } : none;
 	const batch = y >= rows.batch - 3 && items.batch(offset);
 	return batch ? { kind: "batch", ...batch } : { kind: "item", offset };
 }
@@ -321,8 +325,7 @@ export function inkOn(color) {
 
 // Okabe and Ito's colours, which colour-blind eyes tell apart; letters tell the topics anyway.
 const PALETTE = ["#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#0072b2", "#f0e442"];
-const colorOf = (topic) => PALETTE[topic % PALETTE.length];
-const FALL = 700; // ms that a new ghost falls
+const colorOf = (topic) => PALETTE[topic % 7];
 
 export function rowsOf(seams) {
 	const top = seams ? 16 : 0;
@@ -393,22 +396,26 @@ class Pen {
 /** The theme's colours, as a canvas needs them. */
 function readInk(root) {
 	const style = getComputedStyle(root), of = (name) => style.getPropertyValue(`--sv-${name}`).trim();
-	const names = ["ink", "soft", "faint", "card", "accent", "bad", "edge", "code"];
-	return { font: style.fontFamily, pens: [0, 1, 2, 3, 4, 5].map((n) => of(`pen${n}`)), ...Object.fromEntries(names.map((name) => [name, of(name)])) };
+	const names = ["ink", "soft", "faint", "card", "accent", "bad", "edge", "code"].map((name) => [name, of(name)]);
+	return { font: style.fontFamily, pens: of("pens").split(" "), ...Object.fromEntries(names) };
 }
 
 /** Draw the tape; returns whether something still moves. */
 function paintTape(v, p, now) {
-	[paintGone, paintCells, paintTail, paintPreview, paintSeams, paintBatches, paintRuler, paintReaders, paintSelection].forEach((paint) => paint(v, p));
+	const layers = [
+		paintGone, paintCells, paintTail, paintPreview, paintSeams, paintBatches, paintRuler, paintReaders, paintSelection,
+	];
+	for (const paint of layers) paint(v, p);
 	return paintGhosts(v, p, now);
 }
 
-function paintGone({ items: { base }, place, rows }, p) {
-	const { soft } = p.ink, end = xOf(base, place) - 4, wide = STUB - 10;
+function paintGone({ items: { base }, place, rows: { cell, tall, batch } }, p) {
+	const end = xOf(base, place) - 4, wide = STUB - 10, align = "right";
 	if (!base || end <= 0) return;
-	p.hatch(end - wide, rows.cell, wide, rows.tall, soft, 7);
-	p.text(offsets(0, base), end, rows.batch + 5, soft, { align: "right", code: true });
-	p.text("truncated", end, rows.batch + 18, soft, { align: "right" });
+	p.hatch(end - wide, cell, wide, tall, p.ink.soft, 7);
+	if (end < 60) return;
+	p.text(offsets(0, base), end, batch + 5, p.ink.soft, { align, code: true });
+	p.text("truncated", end, batch + 18, p.ink.soft, { align });
 }
 
 /** What is durable: cells, or shares of the topics where a pixel holds more than one item. */
@@ -465,10 +472,8 @@ function paintTail(v, p) {
 		if (waits) paintLetter(v, p, topic, end + i, ink.ink);
 	});
 	if (v.state === "closed") return p.box(x + 3, cell, 4, tall, { fill: ink.ink });
-	const line = p.ctx.createLinearGradient(x, 0, x + wide, 0);
-	line.addColorStop(0, ink.accent);
-	line.addColorStop(1, "transparent");
-	p.box(x + 1, cell, 2 * wide, tall, { line, thick: 1.5, round });
+	p.path([[x + wide, cell + 1], [x + 2, cell + 1], [x + 2, cell + tall - 1], [x + wide, cell + tall - 1]]);
+	p.stroke(ink.accent, 1.5);
 }
 
 function paintPreview({ preview, items: { base }, place, rows }, p) {
@@ -516,13 +521,12 @@ function paintBracket({ ids, chosen, items, place, rows }, p, { id, seq }, first
 function paintRuler({ items: { base, end }, place, rows, tails, selected, state }, p) {
 	const { scale } = place, { ink, soft, accent } = p.ink, wide = String(end).length * 7 + 14, step = rulerStep(scale, wide);
 	const edge = xOf(end, place) + (tails.length || scale < 8 ? 0 : scale / 2), to = Math.min(end, offsetAt(p.width, place) + 1);
-	const label = (at, x, color, weight, align) => p.text(count(at), x, rows.ruler, color, { weight, align, code: true });
+	const label = (at, x, color, weight) => p.text(count(at), x, rows.ruler, color, { weight, code: true });
 	for (let at = Math.ceil(Math.max(base, place.left) / step) * step; at < to; at += step) {
 		const x = xOf(at, place) + scale / 2;
 		if (Math.abs(x - edge) > wide - 8) label(at, x, at === selected ? ink : soft, at === selected ? 700 : 400);
 	}
-	const near = edge > p.width - wide / 2;
-	if (edge < p.width + 9) label(end, near ? p.width - 1 : edge, state === "closed" ? ink : accent, 700, near ? "right" : "center");
+	if (edge < p.width + 9) label(end, Math.min(edge, p.width - wide / 2 + 6), state === "closed" ? ink : accent, 700);
 }
 
 /** A triangle where each reader stands: at the edge of what it reads next. */
@@ -536,21 +540,17 @@ function paintReaders({ frame, items: { base }, place, rows }, p) {
 	for (const [position, names] of [...at].sort((a, b) => a[0] - b[0])) {
 		const below = position < base, x = below ? xOf(base, place) - STUB + 16 : xOf(position, place), color = below ? p.ink.bad : p.ink.ink;
 		if (x < -4 || x > p.width + 4) continue;
-		p.path([[x - 5, y + 4], [x + 5, y + 4], [x, y + 13]]);
-		p.ctx.fillStyle = color;
-		p.ctx.fill();
+		p.text("▼", x, y + 8, color, { size: 13 });
 		const words = names.slice(0, 2).join(", ") + (names.length > 2 ? ` +${names.length - 2}` : ""), wide = words.length * 6.5 + 16;
 		const left = x + wide > p.width ? x - wide : x + 8;
 		if (left > free) free = left + 14 + p.text(words, left, y + 8, color, { weight: 600, align: "left" });
 	}
 }
 
-function paintSelection({ selected, chosen, hover, place, rows }, p) {
-	const ring = (first, items, line, thick = 2) => p.box(xOf(first, place) - 0.5, rows.cell - 2.5,
-		Math.max(3, items * place.scale) + 1, rows.tall + 5, { line, thick, round: place.scale < 10 ? 1 : 7 });
-	if (chosen?.items) ring(chosen.first, chosen.items, p.ink.accent);
-	if (selected !== null) ring(selected, 1, p.ink.ink);
-	if (hover?.kind === "item") ring(hover.offset, 1, p.ink.soft, 1);
+function paintSelection({ selected, chosen, place, rows }, p) {
+	const { first = selected, items = 1 } = chosen ?? {}, wide = Math.max(3, items * place.scale) + 1;
+	const how = { line: chosen ? p.ink.accent : p.ink.ink, thick: 2, round: place.scale < 10 ? 1 : 7 };
+	if (first !== null) p.box(xOf(first, place) - 0.5, rows.cell - 2.5, wide, rows.tall + 5, how);
 }
 
 /** Duplicates that were dropped fall to their place, below the copies that won. */
@@ -559,7 +559,7 @@ function paintGhosts(v, p, now) {
 	let falling = false;
 	v.placed = placeGhosts(v.ghosts.values(), v.place, p.width);
 	for (const { ghost, x, width, lane, also } of v.placed) {
-		const part = v.still ? 1 : clamp((now - ghost.born) / FALL, 0, 1), ease = 1 - (1 - part) ** 3, copies = ghost.copies + also;
+		const part = v.still ? 1 : clamp((now - ghost.born) / 700, 0, 1), ease = 1 - (1 - part) ** 3, copies = ghost.copies + also;
 		const y = cell + (floor + lane * tall - cell) * ease, round = 5, thick = v.chosen?.key === ghost.key ? 2 : 1;
 		falling ||= part < 1;
 		p.ctx.globalAlpha = 0.3 + 0.7 * ease;
@@ -572,23 +572,20 @@ function paintGhosts(v, p, now) {
 
 /** The whole stream in a strip: what is gone, what is held, the window that the tape shows. */
 function paintOverview(v, p) {
-	const { items: { base, end }, preview } = v, place = { left: 0, scale: p.width / Math.max(end, 60) }, { accent, bad, ink, faint, soft } = p.ink;
+	const { items: { base, end }, preview } = v, { ink } = p, place = { left: 0, scale: p.width / Math.max(end, 60) };
 	const x = (offset) => clamp(xOf(offset, place), 0, p.width), y = 4, tall = 16, [from, to] = v.window().map(x);
-	p.box(0, y, x(end), tall, { fill: faint });
-	p.hatch(0, y, x(base), tall, soft, 5);
+	p.hatch(0, y, x(base), tall, ink.soft, 5);
 	paintCells(v, p, place, y, tall);
-	if (preview !== null) p.hatch(x(base), y, x(preview) - x(base), tall, bad, 5);
-	for (const seam of v.frame.stream.seams) p.box(x(seam) - 1, 1, 1.5, tall + 6, { fill: accent });
-	for (const { first } of v.ghosts.values()) p.box(x(first), y + tall + 2, 2, 4, { fill: bad });
-	p.box(from, 1.5, Math.max(6, to - from), tall + 5, { line: ink, thick: 1.5, round: 4 });
+	if (preview !== null) p.hatch(x(base), y, x(preview) - x(base), tall, ink.bad, 5);
+	for (const seam of v.frame.stream.seams) p.box(x(seam) - 1, 1, 1.5, tall + 6, { fill: ink.accent });
+	for (const { first } of v.ghosts.values()) p.box(x(first), y + tall + 2, 2, 4, { fill: ink.bad });
+	p.box(from, 1.5, Math.max(6, to - from), tall + 5, { line: ink.ink, thick: 1.5, round: 4 });
 }
 
 function paintTrend(canvas, trend, ink) {
 	const p = new Pen(canvas, 64, 20, ink), most = Math.max(1, ...trend), last = trend.length - 1;
-	const points = trend.map((n, i) => [2 + (i / Math.max(1, last)) * 58, 17 - (n / most) * 14]);
-	p.path(points);
+	p.path(trend.map((n, i) => [2 + (i / last) * 60, 17 - (n / most) * 14]));
 	p.stroke(ink.accent, 1.5);
-	points.slice(-1).forEach(([x, y]) => p.box(x - 2, y - 2, 4, 4, { fill: ink.accent, round: 2 }));
 }
 
 // ---------------------------------------------------------------- HTML, as nested lists
@@ -626,7 +623,7 @@ function make(name, key, { made }) {
 /** Set attributes (null and false: remove), `data-*`, listeners, and values where nobody types. */
 function dress(node, props) {
 	for (const [name, value] of Object.entries(props)) {
-		if (name === "data") dress(node, Object.fromEntries(Object.entries(value).map(([key, each]) => [`data-${key}`, each])));
+		if (name === "data") for (const key in value) dress(node, { [`data-${key}`]: value[key] });
 		else if (name.startsWith("on")) node[name] = value;
 		else if (name === "value") { if (node !== document.activeElement && node.value !== value) node.value = value; }
 		else if (name === "each") value(node);
@@ -648,8 +645,8 @@ const whole = (text) => Math.max(0, Math.floor(Number(text)) || 0);
 /** A control whose value is `v.form[name]`. */
 function control(v, tag, name, props, ...options) {
 	const change = ({ target }) => { v.form[name] = target.value; props.then?.(whole(target.value)); v.refresh(); };
-	const value = tag === "input" ? { value: String(v.form[name]) } : {};
-	return [tag, { type: tag === "input" && "number", min: 0, name, ...props, then: null, ...value, oninput: change }, ...options];
+	const number = tag === "input" && { type: "number", min: 0 }, value = number && { value: `${v.form[name]}` };
+	return [tag, { ...number, name, ...props, then: null, ...value, oninput: change }, ...options];
 }
 
 const choice = (v, name, options) => control(v, "select", name, {}, ...options.map(([value, text]) => ["option", { value }, text]));
@@ -662,7 +659,7 @@ function panel(v, name, title, note, tools, ...body) {
 		text && ["p.say", { key: kind, role: kind === "error" ? "alert" : "status", data: { kind } }, text]];
 }
 
-const table = (label, heads, rows) => ["div.scroll", { tabindex: 0, role: "region", "aria-label": label },
+const table = (label, heads, rows) => ["div.scroll", { tabindex: 0, role: "group", "aria-label": `${label}, scrollable` },
 	["table.table", { "aria-label": label }, ["thead", ["tr", ...heads.map((head) => ["th", { scope: "col" }, head])]], ["tbody", ...rows]]];
 
 // ---------------------------------------------------------------- panels
@@ -670,56 +667,35 @@ const table = (label, heads, rows) => ["div.scroll", { tabindex: 0, role: "regio
 const MARKS = { accepted: "●", duplicate: "✕", refused: "!" };
 const STATES = { empty: "not seen yet", live: "live", busy: "a cell is busy", gone: "kernel gone", stale: "no answer" };
 const GONE = "The kernel is gone: this is the last picture. Run the cell again.";
-const LEGEND = "dashed: stored, not applied yet · ✕ came again and was dropped · ▼ a reader's position";
+const LEGEND = "dashed: stored, not applied yet · ✕ a duplicate, dropped · ▼ a reader";
 
 function head(v) {
 	const { stream, at, ui } = v.frame, { base, end } = v.items, known = stream?.describes;
 	const pill = v.state === "closed" ? `closed ${stream.status}` : v.state === "stale" && at ? `no answer for ${span(v.age(at))}` : STATES[v.state];
-	const stats = Object.entries({ base: known ? count(base) : "–", end: count(end), items: known ? count(end - base) : "–", size: known ? bytes(stream.bytes) : "–" });
+	const stats = known ? { base: count(base), end: count(end), items: count(end - base), size: bytes(stream.bytes) } : { base: "–", end: count(end) };
 	const why = trouble(v), data = { state: v.state };
 	return [["header.head", ["div.title",
 		["span.name", { title: stream && `run ${stream.run_id}` }, stream ? short(stream.workflow_id, 60) : "No stream yet"], ["span.pill", { data }, pill],
 		/^https?:/.test(ui) && ["a.link", { href: ui, target: "_blank", rel: "noopener noreferrer" }, "Temporal UI ↗"]],
-	stream && ["dl.stats", ...stats.map(([label, value]) => ["div", ["dt", label], ["dd", value]])]], why && ["p.banner", { data }, why]];
+	stream && ["dl.stats", ...Object.entries(stats).map(([label, value]) => ["div", ["dt", label], ["dd", value]])]], why && ["p.banner", { data }, why]];
 }
 
 function trouble(v) {
 	const { stream, trouble: why, at } = v.frame;
 	if (v.state === "gone") return GONE;
-	if (v.state === "busy") return "A cell keeps the kernel busy: the numbers wait until it is done.";
+	if (v.state === "busy") return "A cell keeps the kernel busy: the numbers wait for it.";
 	if (v.state === "stale") return `${why}.${at ? ` This picture is ${span(v.age(at))} old.` : ""} ${waiting(v.waits())}`;
 	return stream?.describes === false && "This host does not describe itself: only its end is known.";
 }
 
 const waiting = (n) => n > 0 && `${plural(n, "batch waits", "batches wait")} in the run's history: no worker has applied ${n > 1 ? "them" : "it"} yet.` || "";
 
-function tapePanel(v) {
-	const zoomBy = (factor) => () => v.move(zoom(v.place, v.space(), factor, v.width / 2));
-	const put = (place) => () => v.move(settle({ ...v.place, ...place }, v.space())), { follow } = v.place;
-	const chip = (topic, i) => button("", () => { if (!v.hidden.delete(i)) v.hidden.add(i); v.refresh(); },
-		{ title: topic, "aria-pressed": `${!v.hidden.has(i)}`, "data-topic": topic }).concat([
-		["i.badge", { style: `background:${colorOf(i)};color:${inkOn(colorOf(i))}` }, v.letters[i]], short(topic, 18)]);
-	return panel(v, "tape", "Tape", "", [
-		["div.chips", { role: "group", "aria-label": "Topics shown" }, ...v.topics.slice(0, 12).map(chip)],
-		["div.tools", { role: "group", "aria-label": "Tape tools" },
-			button("−", zoomBy(0.6), { "aria-label": "Zoom out" }), button("+", zoomBy(1.6), { "aria-label": "Zoom in" }),
-			button("Fit", put({ scale: 0, auto: false, follow: true }), { title: "Show the whole stream" }),
-			button("Follow", put({ follow: !follow }), { "aria-pressed": `${follow}`, title: "Keep the end in view" }),
-			["input", { type: "number", min: 0, placeholder: "offset", "aria-label": "Go to offset", onchange: ({ target }) => target.value && v.goto(whole(target.value)) }],
-			button("Table", () => { v.table = !v.table; v.refresh(); }, { "aria-pressed": `${v.table}`, title: "View as table" })]],
-	["div.track", { tabindex: 0, role: "slider", "aria-label": "Tape: one cell per offset", "aria-valuenow": v.items.base, made: (node) => listenTape(v, node) },
-		["canvas", { "aria-hidden": "true", made: (node) => { v.canvas = node; } }]],
-	["div.strip", { title: "The whole stream: drag to move the window", made: (node) => listenStrip(v, node) },
-		["canvas", { "aria-hidden": "true", made: (node) => { v.overview = node; } }]],
-	["p.note", v.say(v.hover) ?? LEGEND], v.card && details(v), v.table && itemsTable(v));
-}
-
 /** What was chosen, an item or a batch, in words. */
 function details(v) {
 	const { kind, offset, first, items, id, seq, verdict, reason, answer } = v.card, item = v.items.at(offset);
 	const publisher = v.ids[id ?? item?.id] ?? answer?.publisher;
 	const rows = kind === "batch" ? {
-		publisher, sequence: count(seq), verdict: verdict === "duplicate" ? "duplicate, dropped" : verdict,
+		publisher, sequence: count(seq), verdict,
 		offsets: first === null ? "forgotten" : items ? offsets(first, items) : "none", reason,
 	} : {
 		topic: answer?.topic ?? v.topics[item?.topic] ?? "not fetched yet", size: bytes(answer?.size ?? item?.size ?? 0),
@@ -737,18 +713,11 @@ function details(v) {
 function itemsTable(v) {
 	const { base, end } = v.items, first = Math.max(base, Math.min((v.selected ?? end) - 25, end - 50));
 	return table("Items", ["offset", "topic", "size", "publisher", "sequence"], Array.from({ length: Math.min(50, end - first) }, (_, i) => {
-		const offset = first + i, item = v.items.at(offset), whose = item?.id >= 0;
-		return ["tr", { key: offset, data: { offset, selected: offset === v.selected || null } }, ["th", { scope: "row" }, count(offset)],
-			["td", item ? short(v.topics[item.topic], 40) : "not fetched yet"], ["td", item ? bytes(item.size) : "–"],
-			["td", whose ? short(v.ids[item.id], 16) : "–"], ["td", whose ? count(item.seq) : "–"]];
+		const offset = first + i, item = v.items.at(offset), whose = item?.id < 0 ? ["–", "–"] : item && [short(v.ids[item.id], 16), count(item.seq)];
+		const cells = item ? [short(v.topics[item.topic], 40), bytes(item.size), ...whose] : ["not fetched yet", "–", "–", "–"];
+		return ["tr", { key: offset, data: { offset, selected: offset === v.selected || null } },
+			["th", { scope: "row" }, count(offset)], ...cells.map((text) => ["td", text])];
 	}));
-}
-
-function readersPanel(v) {
-	const { readers = [] } = v.frame;
-	return panel(v, "readers", "Readers", readers.length && "lag: what is left to read", [], readers.length
-		? ["div", { role: "list" }, ...readers.map((row) => reader(v, row))]
-		: ["p.note", "No reader is open. Open one in a cell: ", ["code", "reader = client.subscribe()"], ", or in the playground."]);
 }
 
 function reader(v, [key, name, topics, position, , missed, state, own]) {
@@ -765,20 +734,6 @@ function reader(v, [key, name, topics, position, , missed, state, own]) {
 		["div.tools", command(v, "Read 1", ask("read", { count: 1 }), open), own && command(v, "Close", ask("close"), open)]];
 }
 
-function dedupPanel(v) {
-	const { publishers = [], publishers_more: more, batches = [] } = v.frame, dropped = publishers.reduce((sum, row) => sum + row[3], 0);
-	const row = ([id, seq, accepted, dropped, refused, seen]) => {
-		const whose = v.ids.indexOf(id), last = batches.filter((batch) => batch[0] === whose).slice(-16);
-		return ["tr", { key: id, data: { publisher: id, sequence: seq, accepted, dropped, refused } },
-			["th", { scope: "row", title: id }, ["i.dot", { style: `background:${v.ink.pens[whose % 6]}` }], short(id, 10)],
-			...[seq, accepted, dropped, refused].map((n) => ["td", count(n)]), ["td", `${span(v.age(seen))} ago`], ["td", ...last.map((batch) => tick(v, batch))]];
-	};
-	return panel(v, "dedup", "Publishers", publishers.length
-		&& `${plural(publishers.length, "publisher")}${more ? ` and ${count(more)} more` : ""}, ${plural(dropped, "duplicate")} dropped`, [], publishers.length
-		? table("Publishers", ["publisher", "sequence", "accepted", "dropped", "refused", "last seen", "last batches"], publishers.map(row))
-		: ["p.note", "Nobody has published from outside yet."]);
-}
-
 function tick(v, [id, seq, verdict, first, items, reason]) {
 	const title = `batch ${seq} ${verdict}${items && first !== null ? `, offsets ${offsets(first, items)}` : ""}${reason ? `: ${reason}` : ""}`;
 	return ["button.tick", { type: "button", "aria-label": title, title, data: { verdict, sequence: seq, first },
@@ -786,37 +741,6 @@ function tick(v, [id, seq, verdict, first, items, reason]) {
 }
 
 const COSTS = { events: ["history events", count], bytes: ["history size", bytes], signals: ["signals", count], updates: ["updates", count] };
-
-function costPanel(v) {
-	const { cost, stream } = v.frame, title = "Cost of this run", kinds = Object.entries(COSTS);
-	if (!cost) return panel(v, "cost", title, "", [], ["p.note", "Nothing is known of the run yet."]);
-	const paces = kinds.map(([kind, [words]]) => [pace(v.costs[kind], cost[kind][1], performance.now()), words]);
-	const [left, what] = paces.filter(([ms]) => ms !== null).sort((a, b) => a[0] - b[0])[0] ?? [];
-	return panel(v, "cost", title, `run ${(stream?.seams.length ?? 0) + 1}, began ${span(v.age(cost.run_began_ms))} ago`, [],
-		...kinds.map(([kind, [words, format]]) => {
-			const [used, limit] = cost[kind], mark = cost.suggested[kind], says = `${format(used)} / ${format(limit)}`;
-			return ["div.cost-row", { data: { cost: kind, used, limit, high: used > Math.min(mark ?? limit, limit * 0.8) || null } },
-				["span.note", words], ["span.num", says],
-				["div.meter", { role: "img", "aria-label": `${words}: ${says}` }, ["i", { style: `width:${clamp((used / limit) * 100, 0.6, 100)}%` }],
-					mark && ["u", { style: `left:${(mark / limit) * 100}%`, title: `suggested: continue as new from ${format(mark)} on` }]]];
-		}), ["p.note.pace", { data: { "left-ms": left && Math.round(left) } }, left === undefined
-			? "From the mark on, the server suggests to continue as new." : `At this pace the run's limit of ${what} is ${span(left)} away.`]);
-}
-
-function backgroundPanel(v) {
-	const waits = v.waits(), fine = v.state === "live" || v.state === "closed" || !v.frame.at;
-	const act = (name, action) => command(v, action[0].toUpperCase() + action.slice(1), () => v.ask("background", { kind: "part", name, action }));
-	const part = ([name, kind, pid, state, detail, allowed]) => ["div.part", { key: name, role: "listitem", data: { part: name, kind, pid, state } }, ["i.dot"],
-		["div.who", ["b", short(name, 30)], ["span.note", { title: detail }, [state, pid && `pid ${pid}`, short(detail, 60)].filter(Boolean).join(" · ")]],
-		["div.tools", ...["pause", "resume", "kill", "restart"].map((action) => allowed.includes(action) && act(name, action))]];
-	return panel(v, "background", "Background", fine ? "" : `numbers are ${span(v.age(v.frame.at))} old`, [],
-		["div", { role: "list" }, ...(v.frame.parts ?? []).map(part)], waits > 0 && ["p.waits", { data: { waiting: waits } }, waiting(waits)]);
-}
-
-function playgroundPanel(v) {
-	const reset = command(v, "Reset", () => v.ask("playground", { kind: "reset" }), true, { title: "Begin with a fresh stream" });
-	return panel(v, "playground", "Playground", "", [v.options.reset && ["div.tools", reset]], ["div.forms", truncateForm(v), publishForm(v), openForm(v)]);
-}
 
 /** A form that sends `content` when it is submitted. */
 const form = (v, title, content, ...body) => [`form.form.${content.kind}`, { "aria-label": title,
@@ -853,7 +777,80 @@ function openForm(v) {
 		["div.line", field("at a gap", choice(v, "gap", [["skip", "skip it"], ["raise", "raise"]])), submit(v, "Open")]);
 }
 
-const PANELS = { tape: tapePanel, readers: readersPanel, dedup: dedupPanel, cost: costPanel, background: backgroundPanel, playground: playgroundPanel };
+const PANELS = {
+	tape(v) {
+		const zoomBy = (factor) => () => v.move(zoom(v.place, v.space(), factor, v.width / 2));
+		const put = (place) => () => v.move(settle({ ...v.place, ...place }, v.space())), { follow } = v.place;
+		const chip = (topic, i) => button("", () => { if (!v.hidden.delete(i)) v.hidden.add(i); v.refresh(); },
+			{ title: topic, "aria-pressed": `${!v.hidden.has(i)}`, "data-topic": topic }).concat([
+			["i.badge", { style: `background:${colorOf(i)};color:${inkOn(colorOf(i))}` }, v.letters[i]], short(topic, 18)]);
+		return panel(v, "tape", "Tape", "", [
+			["div.chips", { role: "group", "aria-label": "Topics shown" }, ...v.topics.slice(0, 12).map(chip)],
+			["div.tools", { role: "group", "aria-label": "Tape tools" },
+				button("−", zoomBy(0.6), { "aria-label": "Zoom out" }), button("+", zoomBy(1.6), { "aria-label": "Zoom in" }),
+				button("Fit", put({ scale: 0, auto: false, follow: true })),
+				button("Follow", put({ follow: !follow }), { "aria-pressed": `${follow}` }),
+				["input", { type: "number", min: 0, placeholder: "offset", "aria-label": "Go to offset", onchange: ({ target }) => target.value && v.goto(whole(target.value)) }],
+				button("Table", () => { v.table = !v.table; v.refresh(); }, { "aria-pressed": `${v.table}`, title: "View as table" })]],
+		["div.track", { tabindex: 0, role: "slider", "aria-label": "Tape: one cell per offset", "aria-valuenow": v.items.base, made: (node) => listenTape(v, node) },
+			["canvas", { "aria-hidden": "true", made: (node) => { v.canvas = node; } }]],
+		["div.strip", { made: (node) => listenStrip(v, node) },
+			["canvas", { "aria-hidden": "true", made: (node) => { v.overview = node; } }]],
+		["p.note", v.say(v.hover) ?? LEGEND], v.card && details(v), v.table && itemsTable(v));
+	},
+
+	readers(v) {
+		const { readers = [] } = v.frame;
+		return panel(v, "readers", "Readers", readers.length && "lag: what is left to read", [], readers.length
+			? ["div", { role: "list" }, ...readers.map((row) => reader(v, row))]
+			: ["p.note", "No reader is open. Open one in a cell: ", ["code", "reader = client.subscribe()"], ", or in the playground."]);
+	},
+
+	dedup(v) {
+		const { publishers = [], publishers_more: more, batches = [] } = v.frame, dropped = publishers.reduce((sum, row) => sum + row[3], 0);
+		const row = ([id, seq, accepted, dropped, refused, seen]) => {
+			const whose = v.ids.indexOf(id), last = batches.filter((batch) => batch[0] === whose).slice(-16);
+			return ["tr", { key: id, data: { publisher: id, sequence: seq, accepted, dropped, refused } },
+				["th", { scope: "row", title: id }, ["i.dot", { style: `background:${v.ink.pens[whose % 6]}` }], short(id, 10)],
+				...[seq, accepted, dropped, refused].map((n) => ["td", count(n)]), ["td", `${span(v.age(seen))} ago`], ["td", ...last.map((batch) => tick(v, batch))]];
+		};
+		return panel(v, "dedup", "Publishers", publishers.length
+			&& `${plural(publishers.length, "publisher")}${more ? ` and ${count(more)} more` : ""}, ${plural(dropped, "duplicate")} dropped`, [], publishers.length
+			? table("Publishers", ["publisher", "sequence", "accepted", "dropped", "refused", "last seen", "last batches"], publishers.map(row))
+			: ["p.note", "Nobody has published from outside yet."]);
+	},
+
+	cost(v) {
+		const { cost, stream } = v.frame, title = "Cost of this run", kinds = Object.entries(COSTS);
+		if (!cost) return panel(v, "cost", title, "", [], ["p.note", "Nothing is known of the run yet."]);
+		const paces = kinds.map(([kind, [words]]) => [pace(v.costs[kind], cost[kind][1], performance.now()), words]);
+		const [left, what] = paces.filter(([ms]) => ms !== null).sort((a, b) => a[0] - b[0])[0] ?? [];
+		return panel(v, "cost", title, `run ${(stream?.seams.length ?? 0) + 1}, began ${span(v.age(cost.run_began_ms))} ago`, [],
+			...kinds.map(([kind, [words, format]]) => {
+				const [used, limit] = cost[kind], mark = cost.suggested[kind], says = `${format(used)} / ${format(limit)}`;
+				return ["div.cost-row", { data: { cost: kind, used, limit, high: used > Math.min(mark ?? limit, limit * 0.8) || null } },
+					["span.note", words], ["span.num", says],
+					["div.meter", { role: "img", "aria-label": `${words}: ${says}` }, ["i", { style: `width:${clamp((used / limit) * 100, 0.6, 100)}%` }],
+						mark && ["u", { style: `left:${(mark / limit) * 100}%`, title: `suggested: continue as new from ${format(mark)} on` }]]];
+			}), ["p.note.pace", { data: { "left-ms": left && Math.round(left) } }, left === undefined
+				? "From the mark on, the server suggests to continue as new." : `At this pace the run's limit of ${what} is ${span(left)} away.`]);
+	},
+
+	background(v) {
+		const waits = v.waits(), fine = v.state === "live" || v.state === "closed" || !v.frame.at;
+		const act = (name, action) => command(v, action[0].toUpperCase() + action.slice(1), () => v.ask("background", { kind: "part", name, action }));
+		const part = ([name, kind, pid, state, detail, allowed]) => ["div.part", { key: name, role: "listitem", data: { part: name, kind, pid, state } }, ["i.dot"],
+			["div.who", ["b", short(name, 30)], ["span.note", { title: detail }, [state, pid && `pid ${pid}`, short(detail, 60)].filter(Boolean).join(" · ")]],
+			["div.tools", ...["pause", "resume", "kill", "restart"].map((action) => allowed.includes(action) && act(name, action))]];
+		return panel(v, "background", "Background", fine ? "" : `numbers are ${span(v.age(v.frame.at))} old`, [],
+			["div", { role: "list" }, ...(v.frame.parts ?? []).map(part)], waits > 0 && ["p.note.waits", { data: { waiting: waits } }, waiting(waits)]);
+	},
+
+	playground(v) {
+		const reset = command(v, "Reset", () => v.ask("playground", { kind: "reset" }), true, { title: "Begin with a fresh stream" });
+		return panel(v, "playground", "Playground", "", [v.options.reset && ["div.tools", reset]], ["div.forms", truncateForm(v), publishForm(v), openForm(v)]);
+	},
+};
 
 // ---------------------------------------------------------------- mouse, wheel and keys
 
@@ -884,10 +881,11 @@ function listenTape(v, node) {
 		onpointerleave: () => hover(null),
 		onkeydown: (event) => onKey(v, event),
 		onwheel(event) {
-			const { ctrlKey, metaKey, shiftKey, deltaX, deltaY } = event, across = shiftKey ? deltaX || deltaY : deltaX;
+			const { ctrlKey, metaKey, shiftKey, deltaX, deltaY } = event, { left, scale } = v.place;
 			if (ctrlKey || metaKey) v.move(zoom(v.place, v.space(), Math.exp(-clamp(deltaY, -60, 60) / 90), at(event)));
-			else if (shiftKey || Math.abs(deltaX) > Math.abs(deltaY)) v.move(pan(v.place, v.space(), v.place.left + across / v.place.scale));
-			else return; // the page's
+			else if (shiftKey || Math.abs(deltaX) > Math.abs(deltaY)) v.move(pan(v.place, v.space(), left + (deltaX || deltaY) / scale));
+			// It scrolls the page.
+			else return;
 			event.preventDefault();
 		},
 	});
@@ -916,7 +914,8 @@ function onKey(v, event) {
 
 // ---------------------------------------------------------------- the view
 
-const LOST = 3000, PAUSE = 60, PAUSE_LIVE = 110, PAUSE_SMALL = 300, PAUSE_NONE = 1000; // ms, between ranges
+// Ms between two ranges, at least.
+const PAUSE = 60;
 
 /**
  * One picture on the page. It hears frames and answers at once, in a hidden tab too; it draws in
@@ -926,14 +925,13 @@ class View {
 	constructor(model, el) {
 		Object.assign(this, {
 			model, id: crypto.randomUUID?.() ?? `${Math.random()}`, options: model.get("options"), items: new Items(), pending: new Map(),
-			says: {}, asks: 0, most: CHUNK, visible: false, table: false, heard: performance.now(), loop: 0, broken: false, state: "empty",
+			says: {}, asks: 0, visible: false, table: false, heard: performance.now(), loop: 0, broken: false, state: "empty",
 			width: 600, nextFetch: 0, lastAsk: 0, over: new AbortController(), live: "",
 			form: { topic: "demo", text: "hello", times: 1, lose: false, from: "oldest", at: 0, gap: "skip" },
 		});
 		this.forget();
 		this.root = make("div", "", {});
-		this.root.className = "sv";
-		dress(this.root, { role: "group", "aria-label": "Stream view", "data-lm-suppress-shortcuts": true });
+		dress(this.root, { class: "sv", role: "group", "aria-label": "Stream view", "data-lm-suppress-shortcuts": true });
 		el.append(this.root);
 		this.listen();
 		const saved = model.get("frame");
@@ -954,7 +952,7 @@ class View {
 	/** Listen until `close`. */
 	listen() {
 		const { signal } = this.over, on = (target, event, listener) => target.addEventListener(event, listener, { signal });
-		const until = (undo) => on(signal, "abort", undo);
+		const until = (undo) => signal.addEventListener("abort", undo);
 		const hear = (event, listener) => {
 			this.model.on(event, listener);
 			until(() => this.model.off(event, listener));
@@ -1014,10 +1012,10 @@ class View {
 			this.sampled = now;
 			this.trends = new Map(readers.map(([key, , , position]) => [key, [...(before.get(key) ?? []), standing(position, base, end).lag].slice(-60)]));
 		}
-		for (const kind of cost ? Object.keys(COSTS) : []) {
-			const seen = (this.costs[kind] ?? []).filter(({ at }) => now - at < 30_000), used = cost[kind][0];
-			const again = used < seen.at(-1)?.used; // a new run
-			this.costs[kind] = [...(again ? [] : seen), { at: now, used }];
+		for (const kind in cost ? COSTS : {}) {
+			const used = cost[kind][0], seen = this.costs[kind] ?? [];
+			// Less is used than before: it is a new run.
+			this.costs[kind] = [...seen.filter((each) => now - each.at < 30_000 && each.used <= used), { at: now, used }];
 		}
 	}
 
@@ -1031,7 +1029,7 @@ class View {
 	}
 
 	onRange({ kind, epoch, first, count: size, base, end, topics, ids }, buffers) {
-		const { asked, most } = this, now = performance.now();
+		const now = performance.now();
 		let fresh = 0;
 		this.asked = null;
 		clearTimeout(this.lost);
@@ -1039,9 +1037,9 @@ class View {
 			this.name({ topics, ids });
 			this.items.bound(base, end);
 			if (size) fresh = this.items.merge(first, ...columns(buffers));
-			if (size && size < asked?.count && first === asked.first) this.most = Math.max(256, size);
 		}
-		this.nextFetch = now + (!fresh ? PAUSE_NONE : fresh < most / 4 ? PAUSE_SMALL : now - this.framed < 250 ? PAUSE_LIVE : PAUSE);
+		// Longer if it brought little, so that the next brings more, or if frames come too.
+		this.nextFetch = now + (!fresh ? 1000 : fresh < CHUNK / 4 ? 300 : now - this.framed < 250 ? 110 : PAUSE);
 		this.changed();
 	}
 
@@ -1095,10 +1093,11 @@ class View {
 	}
 
 	fetch() {
-		const range = nextRange(this.items, ...this.window(), this.most);
+		const range = nextRange(this.items, ...this.window());
 		if (!range || this.asked || !this.visible) return;
 		Object.assign(this, { asked: range, lastAsk: performance.now() });
-		this.lost = setTimeout(() => { this.asked = null; this.fetchSoon(); }, LOST);
+		// It was lost.
+		this.lost = setTimeout(() => { this.asked = null; this.fetchSoon(); }, 3000);
 		this.call({ kind: "range", ...range }, (answer, buffers) => this.onRange(answer, buffers));
 	}
 
@@ -1125,13 +1124,13 @@ class View {
 		if (!this.visible) return;
 		if (seconds % 10 === 0) this.watch();
 		if (seconds % 6 === 1) this.live = this.summary();
-		if (this.ink) this.fill(); // for the ages; no animation frame
+		// For the ages; no animation frame.
+		if (this.ink) this.fill();
 	}
 
 	summary() {
-		const { base, end } = this.items, readers = this.frame.readers?.length ?? 0;
-		return `${plural(end - base, "item")}, offsets ${base} to ${end}, ${STATES[this.state] ?? this.state}, `
-			+ `${plural(readers, "reader")}, ${plural(this.ghosts.size, "batch", "batches")} came twice`;
+		const { base, end } = this.items, { readers = [] } = this.frame, state = STATES[this.state] ?? "closed";
+		return `${plural(end - base, "item")}, offsets ${base} to ${end}, ${plural(readers.length, "reader")}, ${state}`;
 	}
 
 	/** What is at a place of the tape, in words. */
@@ -1139,7 +1138,7 @@ class View {
 		if (!found || found.kind === "none") return null;
 		const { kind, offset, seq, first, items, topic } = found, item = this.items.at(offset);
 		if (kind === "gone") return `${offsets(0, this.items.base)} truncated: nobody can read them any more`;
-		if (kind === "tail") return topic < 0 ? "published here, not acknowledged yet" : `batch #${seq} is stored, no worker has applied it yet`;
+		if (kind === "tail") return topic < 0 ? "published here, not acknowledged yet" : `batch #${seq} is stored, not applied yet`;
 		if (kind === "batch") return `batch #${seq}: ${plural(items, "item")}, offsets ${offsets(first, items)}`;
 		if (kind === "ghost") return `batch #${seq} came again and was dropped; the copy that won: ${offsets(first, items)}`;
 		if (!item) return `offset ${count(offset)}, not fetched yet`;
@@ -1150,9 +1149,8 @@ class View {
 	// -------------------------------------------------------- moving and choosing
 
 	move(place) {
-		const turned = place.follow !== this.place.follow;
+		if (place.follow !== this.place.follow) this.refresh();
 		this.place = place;
-		if (turned) this.refresh();
 		this.touch();
 		this.fetchSoon(this.items.lastHole(...this.window()) >= 0);
 	}
@@ -1173,16 +1171,19 @@ class View {
 		Object.assign(this, { selected: offset, chosen: null, card });
 		this.reveal(offset);
 		this.refresh();
-		clearTimeout(this.asking); // whoever holds an arrow key down means the last item
+		// Whoever holds an arrow key down means the last item.
+		clearTimeout(this.asking);
 		if (open) this.asking = setTimeout(() => this.call({ kind: "item", offset }, (answer) => { card.answer = answer; this.refresh(); }), 90);
 	}
 
 	/** What a click found: an item, a batch, or nothing. */
 	choose(found = {}) {
 		if (found.kind === "item") return this.select(found.offset, true);
-		const batch = ["batch", "ghost"].includes(found.kind) ? found : null, verdict = found.kind === "ghost" ? "duplicate" : "accepted";
-		Object.assign(this, { selected: null, chosen: batch, card: batch && { verdict, ...batch, kind: "batch" } });
-		if (batch?.items && batch.first >= this.items.base) this.reveal(batch.first, batch.items);
+		const ghost = found.kind === "ghost", batch = ghost || found.kind === "batch" ? found : null;
+		const { first, items } = batch ?? {}, there = items > 0 && first !== null && first >= this.items.base;
+		const card = batch && { verdict: ghost ? "duplicate" : "accepted", ...batch, kind: "batch" };
+		Object.assign(this, { selected: null, chosen: there ? batch : null, card });
+		if (there) this.reveal(first, items);
 		this.refresh();
 	}
 
@@ -1204,9 +1205,9 @@ class View {
 	}
 
 	look(intersects) {
-		const visible = !!intersects && document.visibilityState === "visible", changed = visible !== this.visible;
-		Object.assign(this, { intersects, visible });
-		if (!changed) return;
+		const before = this.visible;
+		this.visible = !!(this.intersects = intersects) && document.visibilityState === "visible";
+		if (this.visible === before) return;
 		this.watch();
 		this.refresh();
 		this.fetchSoon();
@@ -1230,7 +1231,7 @@ class View {
 
 	/** Draw the tape, and tell screen readers and tests what it shows. */
 	paint(now) {
-		const { items: { base, end }, ink, ghosts, tails, frame } = this, track = this.canvas.parentNode;
+		const { items: { base, end }, ink, frame } = this, track = this.canvas.parentNode;
 		const last = Math.max(base, end - 1), at = this.selected ?? last;
 		this.width = track.clientWidth;
 		this.rows = rowsOf(frame.stream.seams.length);
@@ -1240,15 +1241,15 @@ class View {
 		dress(track, {
 			"aria-valuemin": base, "aria-valuemax": last, "aria-valuenow": at, "aria-valuetext": end > base ? this.say({ offset: at }) : "no items",
 			data: { first: Math.max(base, from), last: Math.min(last, Math.floor(to)), scale: this.place.scale.toFixed(3),
-				ghosts: ghosts.size, waiting: tails.filter(({ topic }) => topic >= 0).length, unsent: frame.unsent },
+				ghosts: this.ghosts.size, waiting: this.tails.filter(({ topic }) => topic >= 0).length, unsent: frame.unsent },
 		});
 		return moves;
 	}
 
 	/** Take the page's theme. */
 	wear() {
-		const told = document.body.dataset.jpThemeLight, color = getComputedStyle(this.root).backgroundColor.match(/[\d.]+/g);
-		const dark = told ? told === "false" : color[0] * 1 + color[1] * 1 + color[2] * 1 < 380;
+		const told = document.body.dataset.jpThemeLight, [r, g, b] = getComputedStyle(this.root).backgroundColor.match(/\d+/g);
+		const dark = told ? told === "false" : +r + +g + +b < 380;
 		dress(this.root, { data: { theme: dark ? "dark" : "light" } });
 		Object.assign(this, { ink: readInk(this.root), still: matchMedia("(prefers-reduced-motion: reduce)").matches, old: true });
 	}
