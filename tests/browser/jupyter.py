@@ -56,6 +56,8 @@ class Jupyter:
     log: Path
     notebooks: Path
     """What it serves."""
+    environment: dict[str, str]
+    """What it runs in: private folders."""
 
 
 @contextlib.contextmanager
@@ -69,13 +71,12 @@ def jupyter(folder: Path, notebooks: Path) -> Iterator[Jupyter]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    running = Jupyter(
-        f"http://127.0.0.1:{port}", secrets.token_hex(16), folder / "jupyter.log", work
-    )
+    url, token = f"http://127.0.0.1:{port}", secrets.token_hex(16)
+    running = Jupyter(url, token, folder / "jupyter.log", work, _environment(folder))
     with running.log.open("wb") as log:
         process = subprocess.Popen(
             _command(port, running.token, work),
-            env=_environment(folder),
+            env=running.environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -228,6 +229,12 @@ def restart_kernel(page: Page) -> None:
     page.get_by_role("menuitem", name=re.compile("^Restart Kernel…")).click()
     page.locator(".jp-Dialog button.jp-mod-accept").click()
     page.locator(".jp-Dialog").wait_for(state="detached")
+
+
+def save(page: Page) -> None:
+    """Save the notebook, and wait for it."""
+    run_command(page, "docmanager:save")
+    page.wait_for_function("() => jupyterapp.shell.currentWidget.context.model.dirty === false")
 
 
 def set_theme(page: Page, name: str) -> None:

@@ -18,15 +18,11 @@ from playwright.sync_api import Browser, expect
 
 from streamlib.lab import processes
 from tests.browser import views
-from tests.browser.jupyter import (
-    Jupyter,
-    set_theme,
-)
-from tests.browser.views import EVERYTHING, Sheet, View, has
+from tests.browser.jupyter import Jupyter, begin, ended, result, save, set_theme, wait_until_ready
+from tests.browser.views import EVERYTHING, Memory, Sheet, View, has, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
-COURSE = "04_truncate"
 GROW = """
 from bench.grown import GrownHub, GrownInput
 
@@ -35,7 +31,7 @@ async def grow(name, **given):
         GrownHub.run, GrownInput(**given), id=name, task_queue="grown")
 
 await grow("long", items=100_000)
-await grow("rolled", items=300, rolls=5, keep=200)
+await grow("rolled", items=100)
 """
 
 
@@ -52,13 +48,25 @@ def grown_worker(address: str) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def opened(lab: Jupyter, browser: Browser) -> Iterator[Sheet]:
-    """A notebook of our own; and the course's begins to run already, in another page."""
-    sheet = views.open_sheet(browser, lab, "views.ipynb", "'nothing'\n" * 80)
-    with grown_worker(sheet.run("print(session.server.address)")):
-        sheet.run(GROW)
-        yield sheet
-        sheet.page.context.close()
+def first(lab: Jupyter, browser: Browser) -> Sheet:
+    """A notebook of our own, with something below that one can scroll to."""
+    return views.open_sheet(browser, lab, "views.ipynb", "'nothing'\n" * 80)
+
+
+@pytest.fixture(scope="module")
+def course(lab: Jupyter, browser: Browser, first: Sheet) -> Sheet:
+    """The course's notebook in another page; it runs while others are tested."""
+    sheet = views.open_page(browser)
+    views.begin_the_course(sheet, lab)
+    return sheet
+
+
+@pytest.fixture(scope="module")
+def opened(first: Sheet, course: Sheet) -> Iterator[Sheet]:
+    """Our notebook; long streams begin to grow already."""
+    with grown_worker(first.run("print(session.server.address)")):
+        first.run(GROW)
+        yield first
 
 
 @pytest.fixture
@@ -295,15 +303,22 @@ def test_both_themes_can_be_read_by_everybody(sheet: Sheet, view: View) -> None:
 
 
 def test_who_wants_no_motion_gets_none(sheet: Sheet) -> None:
-    sheet.page.emulate_media(reduced_motion="reduce")
-    try:
+    def frames_of_a_fall() -> int:
         view = sheet.show(EVERYTHING)
+        before = sheet.drawn()
         view.publish("twice?", lose=True)
         has(view.tape, ghosts=1)
+        sheet.page.wait_for_timeout(800)  # it falls for 700 ms
         moving = "root => root.getAnimations({subtree: true}).length"
         assert view.root.evaluate(moving) == 0
+        return sheet.drawn() - before
+
+    sheet.page.emulate_media(reduced_motion="reduce")
+    try:
+        assert frames_of_a_fall() < 15
     finally:
         sheet.page.emulate_media(reduced_motion="no-preference")
+    assert frames_of_a_fall() > 20
 
 
 def test_what_came_over_the_stream_stays_text(sheet: Sheet) -> None:
@@ -332,3 +347,224 @@ ann = stream.subscribe(evil)
     has(view.details(), kind="batch")
     assert view.root.locator("img, script, b:not(:empty) b").count() == 0
     assert sheet.page.evaluate("() => window.pwned") is None
+
+
+# ---------------------------------------------------------------- the notebook around it
+
+
+def test_after_a_reload_of_the_page_all_is_there_again(sheet: Sheet, view: View) -> None:
+    sheet.run("await publish('many', *range(700)); await hub.execute_update('truncate', 3)")
+    view.shows(base=3, end=710, fetched=707)
+    save(sheet.page)
+    sheet.page.reload()
+    wait_until_ready(sheet.page)
+    again = sheet.shown()
+    again.shows(state="live", base=3, end=710, fetched=707)
+    sheet.run("await publish('news', 'once more')")
+    again.shows(end=711, fetched=708)
+
+
+def test_out_of_sight_it_rests_and_back_in_sight_it_catches_up(sheet: Sheet) -> None:
+    view = sheet.show(f"shown = {EVERYTHING}\nshown")
+    view.shows(state="live", end=10)
+    widget = sheet.run("print(shown.comm.comm_id)")
+    sheet.scroll_to_the_end()
+    expect(view.root).not_to_be_in_viewport()
+    until(sheet.page, lambda: not sheet.run("print(shown._somebody_looks() or '')"))
+    revision = view.data("rev")
+    sheet.run("await publish('news', *range(20))")
+    messages, frames = sheet.measure(widget, 3.0)
+    assert (view.data("rev"), frames) == (revision, 0)
+    assert messages <= 1.5
+    view.root.scroll_into_view_if_needed()
+    view.shows(end=30, fetched=30)
+    view.is_painted()
+
+
+def test_while_nothing_happens_next_to_nothing_is_sent_or_drawn(sheet: Sheet) -> None:
+    view = sheet.show(f"shown = {EVERYTHING}\nshown")
+    view.shows(state="live", end=10, fetched=10)
+    assert sheet.drawn() > 0
+    messages, frames = sheet.measure(sheet.run("print(shown.comm.comm_id)"), 5.0)
+    assert frames == 0
+    assert 0.5 <= messages <= 1.5
+
+
+def test_a_click_is_answered_while_a_cell_awaits(sheet: Sheet, view: View) -> None:
+    views.answers_while_a_cell_awaits(sheet, view, at_once=True)
+
+
+def test_a_cell_that_blocks_is_said_and_it_recovers(sheet: Sheet, view: View) -> None:
+    views.says_that_a_cell_is_busy(sheet, view)
+
+
+def test_a_restarted_kernel_is_said_and_the_cells_run_again(sheet: Sheet, view: View) -> None:
+    views.says_that_the_kernel_is_gone(sheet, view)
+
+
+# ---------------------------------------------------------------- streams of every kind
+
+
+def test_a_hundred_thousand_items_are_all_fetched(sheet: Sheet) -> None:
+    view = sheet.show('lab.view("long", "tape", "cost")')
+    view.shows(state="live", base=0, end=100_000)
+    view.has_fetched_all()
+    goto = view.panel("Tape").get_by_role("spinbutton", name="Go to offset")
+    goto.fill("50000")
+    goto.press("Enter")
+    view.shows(selected=50_000)
+    view.click_item(50_001)
+    expect(view.details().locator("pre")).to_have_text("50001")
+
+
+def test_five_times_rolled_over_it_is_one_log(sheet: Sheet) -> None:
+    view = sheet.show(
+        'stream = WorkflowStreamClient.create(session.client, "rolled")\n'
+        + "lab.view(stream, *ALL)"
+    )
+    view.shows(state="live", base=0, end=100)
+    sheet.run(
+        """
+hub = session.client.get_workflow_handle("rolled")
+for number in range(5):
+    await publish("news", *range(10))
+    run = (await stream.describe()).run_id
+    await hub.signal("roll")
+    while (await stream.describe()).run_id == run:
+        await asyncio.sleep(0.02)
+await publish("news", "the last")
+"""
+    )
+    view.shows(state="live", base=0, end=151, fetched=151)
+    expect(view.panel("Cost of this run")).to_contain_text("run 6,")
+    view.click_item(149)
+    has(view.details(), found="true")
+    view.is_painted()
+    again = sheet.show('lab.view("rolled", "tape", "cost")')
+    again.shows(base=0, end=151, fetched=151)
+    expect(again.panel("Cost of this run")).to_contain_text("run 6,")
+
+
+def test_a_closed_stream_stays_to_be_looked_at(sheet: Sheet, view: View) -> None:
+    sheet.run("await hub.signal(HubWorkflow.close)")
+    view.shows(state="closed", end=10)
+    expect(view.root).to_contain_text("closed COMPLETED")
+    expect(view.form("Publish").get_by_role("button", name="Publish")).to_be_disabled()
+    again = sheet.show("lab.view(stream, *ALL)")
+    again.shows(state="closed", base=0, end=10, fetched=10)
+    again.click_item(9)
+    expect(again.details().locator("pre")).to_have_text("9")
+
+
+def test_two_views_of_one_stream_both_follow(sheet: Sheet) -> None:
+    one = sheet.show(
+        "await fresh()\ndisplay(lab.view(stream, 'tape'))\nlab.view(stream, 'playground')"
+    )
+    other = sheet.shown(1)
+    other.publish("both")
+    one.shows(end=11, fetched=11)
+    other.shows(end=11, fetched=11)
+    sheet.run("await hub.execute_update('truncate', 2)")
+    one.shows(base=2)
+    other.shows(base=2)
+
+
+# ---------------------------------------------------------------- the course
+
+
+def test_every_view_of_the_course_s_notebook_is_there(course: Sheet) -> None:
+    views.has_run_the_course(course)
+
+
+def test_the_course_s_playground(course: Sheet) -> None:
+    views.plays(course)
+
+
+def test_without_a_kernel_its_pictures_are_there(
+    course: Sheet, browser: Browser, lab: Jupyter
+) -> None:
+    expected = course.page.locator(".jp-Notebook .sv").count()
+    save(course.page)
+    options = ["--HTMLExporter.mathjax_url=", "--HTMLExporter.require_js_url="]
+    convert = [sys.executable, "-m", "nbconvert", "--to", "html", *options, f"{views.COURSE}.ipynb"]
+    subprocess.run(convert, cwd=lab.notebooks, env=lab.environment, check=True, capture_output=True)
+    plain = views.open_page(browser)
+    plain.page.set_content((lab.notebooks / f"{views.COURSE}.html").read_text())
+    pictures = plain.page.get_by_role("img", name=re.compile("^A log from offset"))
+    expect(pictures).to_have_count(expected)
+    for picture in pictures.all():
+        expect(picture).to_be_visible()
+        expect(picture.locator("xpath=..").get_by_role("table")).not_to_have_count(0)
+    plain.is_clean()
+    plain.page.context.close()
+
+
+# ---------------------------------------------------------------- trouble: last, the worker ends
+
+
+def test_a_worker_killed_and_restarted_from_the_view(sheet: Sheet, view: View) -> None:
+    worker = view.part("worker")
+    has(worker, state="runs", kind="worker")
+    worker.get_by_role("button", name="Kill").click()
+    has(worker, state="dead")
+    says_trouble_and_waits(sheet, view)
+    worker.get_by_role("button", name="Restart").click()
+    has(worker, state="runs")
+    recovers(view)
+
+
+def test_a_worker_paused_and_resumed_from_the_view(sheet: Sheet, view: View) -> None:
+    worker = view.part("worker")
+    worker.get_by_role("button", name="Pause").click()
+    has(worker, state="paused")
+    says_trouble_and_waits(sheet, view)
+    worker.get_by_role("button", name="Resume").click()
+    has(worker, state="runs")
+    recovers(view)
+
+
+def says_trouble_and_waits(sheet: Sheet, view: View) -> None:
+    """What is published is stored, seen to wait, and blocks nothing."""
+    view.shows(state="stale")
+    expect(view.root).to_contain_text(re.compile(r"no answer for \d+ s"))
+    expect(view.root).to_contain_text("waits in the history")
+    sheet.run("await publish('news', 'waits', 'too')", seconds=5)
+    has(view.tape, waiting=2)
+    has(view.panel("Background").locator("[data-waiting]"), waiting=1)
+    assert sheet.run("print(6 * 7)", seconds=3) == "42"
+    view.shows(end=10, fetched=10)
+
+
+def recovers(view: View) -> None:
+    view.shows_that("d.state === 'live' && d.end === '12' && d.fetched === '12'", seconds=40)
+    has(view.tape, waiting=0)
+
+
+# ---------------------------------------------------------------- for long
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+def test_two_minutes_of_a_busy_stream(sheet: Sheet, view: View) -> None:
+    sheet.run("await hub.execute_update('truncate', 10)")
+    memory = Memory(sheet.page)
+    elements, heap = memory.now()
+    begin(
+        sheet.page,
+        """
+for round in range(600):
+    await publish("news", *range(20))
+    if round % 50 == 49:
+        await hub.execute_update("truncate", await stream.get_offset() - 500)
+    await asyncio.sleep(0.2)
+""",
+    )
+    while not ended(sheet.page):
+        view.shows_that("['live', 'busy'].includes(d.state)", seconds=5)
+        sheet.page.wait_for_timeout(1000)
+    result(sheet.page)
+    view.shows(state="live", end=10 + 600 * 20)
+    view.has_fetched_all()
+    elements_after, heap_after = memory.now()
+    assert elements_after - elements < 500
+    assert heap_after - heap < 20_000_000

@@ -16,7 +16,21 @@ from typing import Any
 import axe_playwright_python
 from playwright.sync_api import Browser, Locator, Page, WebSocket, expect
 
-from tests.browser.jupyter import Jupyter, Seen, kexec, show_notebook, write_notebook
+from tests.browser.jupyter import (
+    KERNEL_IS_READY,
+    Jupyter,
+    Seen,
+    begin,
+    kexec,
+    restart_kernel,
+    result,
+    run_command,
+    show_notebook,
+    write_notebook,
+)
+from tests.notebooks import running
+
+COURSE = "04_truncate"
 
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 
@@ -221,9 +235,23 @@ class Sheet:
         view.is_painted()
         return view
 
-    def run(self, code: str) -> str:
+    def run(self, code: str, *, seconds: float = 30.0) -> str:
         """Run code in the kernel, in no cell."""
-        return kexec(self.page, code)
+        return kexec(self.page, code, seconds=seconds)
+
+    def scroll_to_the_end(self) -> None:
+        panel = self.page.locator(".jp-WindowedPanel-outer")
+        panel.evaluate("panel => { panel.scrollTop = panel.scrollHeight; }")
+
+    def drawn(self) -> int:
+        """How many animation frames widgets have asked for."""
+        return int(self.page.evaluate("() => window.drawn"))
+
+    def measure(self, widget: str, seconds: float) -> tuple[float, int]:
+        """For some seconds: a widget's messages a second, and all widgets' animation frames."""
+        heard, drawn = self.heard.naming(widget), self.drawn()
+        self.page.wait_for_timeout(seconds * 1000)
+        return (self.heard.naming(widget) - heard) / seconds, self.drawn() - drawn
 
     def cells(self) -> list[str]:
         """The execution counts of the notebook's cells."""
@@ -235,6 +263,21 @@ class Sheet:
         self.seen.foreign.clear()
         self.seen.errors.clear()
         assert (foreign, errors) == ([], [])
+
+
+class Memory:
+    """What the page holds, after it has been made to forget what it can."""
+
+    def __init__(self, page: Page) -> None:
+        self._session = page.context.new_cdp_session(page)
+        self._session.send("Performance.enable")
+
+    def now(self) -> tuple[float, float]:
+        """DOM nodes; bytes of JavaScript's heap."""
+        self._session.send("HeapProfiler.collectGarbage")
+        told = self._session.send("Performance.getMetrics")["metrics"]
+        by_name = {each["name"]: each["value"] for each in told}
+        return by_name["Nodes"], by_name["JSHeapUsedSize"]
 
 
 def open_sheet(browser: Browser, lab: Jupyter, name: str, *cells: str) -> Sheet:
@@ -254,6 +297,106 @@ def open_page(browser: Browser) -> Sheet:
     sheet.heard.watch(page)
     page.add_init_script(WATCH_FRAMES)
     return sheet
+
+
+# ---------------------------------------------------------------- what holds on every kernel
+
+
+def begin_the_course(sheet: Sheet, lab: Jupyter) -> None:
+    """Open the course's notebook about truncation, and run all of it."""
+    show_notebook(sheet.page, lab, f"{COURSE}.ipynb")
+    run_command(sheet.page, "notebook:run-all-cells")
+
+
+def has_run_the_course(sheet: Sheet) -> None:
+    """All of it ran; every view is there, in its cell, and painted."""
+    outputs = sheet.page.locator(".jp-Notebook .jp-OutputArea-output")
+    outputs.get_by_text("all is well; left running").wait_for(timeout=60_000)
+    expected = sum(source.count("lab.view(") for _, source in running.code_cells(COURSE))
+    roots = sheet.page.locator(".jp-Notebook .sv")
+    expect(roots).to_have_count(expected)
+    for number in range(expected):
+        view = View(roots.nth(number))
+        view.is_painted()
+        view.has_fetched_all()
+        view.shows(state="closed")  # the last cell ends every stream
+    for kind in ("error", "stderr"):
+        named = f"[data-mime-type='application/vnd.jupyter.{kind}']"
+        expect(sheet.page.locator(named)).to_have_count(0)
+    sheet.is_clean()
+
+
+def plays(sheet: Sheet) -> None:
+    """The course's playground: a fresh stream, a cut, a lost acknowledgement, a reader."""
+    view = View(sheet.page.locator(".jp-Notebook .sv").last)
+    view.root.scroll_into_view_if_needed()
+    view.reset()
+    has(view.reader("ann"), position=0, lag=10)
+    form = view.form("Truncate")
+    form.get_by_label("up to", exact=True).fill("5")
+    has(form.locator("[data-goes]"), goes=5)
+    form.get_by_role("button", name="Truncate").click()
+    view.shows(base=5, end=10, fetched=5)
+    view.publish("twice?", lose=True)
+    view.said("Playground", "ok", "sent twice")
+    has(view.tape, ghosts=1)
+    view.shows(end=11)
+    view.read_one("bob")
+    view.said("Readers", "error", "raised: 2 to 4")
+    view.read_one("ann")
+    view.said("Readers", "ok", "offset 5")
+    has(view.reader("ann"), position=6, missed=5)
+    sheet.is_clean()
+
+
+def answers_while_a_cell_awaits(sheet: Sheet, view: View, *, at_once: bool) -> None:
+    """A click is carried out meanwhile; on ipykernel 6, which is patient, right after the cell."""
+    begin(
+        sheet.page,
+        """
+for _ in range(100 if AT_ONCE else 30):
+    if (meanwhile := await stream.get_offset()) > 10:
+        break
+    await asyncio.sleep(0.1)
+print(meanwhile)
+""".replace("AT_ONCE", str(at_once)),
+    )
+    view.publish("meanwhile")
+    assert result(sheet.page) == ("11" if at_once else "10")
+    view.said("Playground", "ok", "1 item stored")
+    view.shows(end=11, state="live")
+
+
+def says_that_a_cell_is_busy(sheet: Sheet, view: View) -> None:
+    begin(sheet.page, "time.sleep(5)")
+    view.shows(state="busy")
+    view.publish("later")
+    result(sheet.page)
+    view.shows(state="live", end=11)
+    view.said("Playground", "ok", "1 item stored")
+
+
+def says_that_the_kernel_is_gone(sheet: Sheet, view: View) -> None:
+    """And its buttons do nothing any more. The cells run again, and a new view lives."""
+    restart_kernel(sheet.page)
+    view.shows_that("d.state === 'gone'", seconds=6)
+    commands = view.root.locator("button[data-action]")
+    assert commands.count() > 5
+    for each in commands.all():
+        expect(each).to_be_disabled()
+    view.shows(base=0, end=10)  # the last picture stays
+    sheet.page.wait_for_function(KERNEL_IS_READY)
+    old = view.root.element_handle()
+    run_command(sheet.page, "notebook:run-all-cells")
+    old.wait_for_element_state("hidden")
+    again = sheet.shown()
+    again.shows(state="live", base=0, end=10, fetched=10)
+    again.publish("still here")
+    again.shows(end=11)
+    sheet.is_clean()
+
+
+# ---------------------------------------------------------------- small helpers
 
 
 def has(locator: Locator, **wanted: object) -> None:
