@@ -1089,10 +1089,10 @@ class View {
 		if (this.asked || !this.visible || this.state === "gone" || !this.frame.stream?.describes) return;
 		if (urgent) this.nextFetch = Math.min(this.nextFetch, this.lastAsk + PAUSE);
 		clearTimeout(this.timer);
-		this.timer = setTimeout(() => this.fetch(), Math.max(0, this.nextFetch - performance.now()));
+		this.timer = setTimeout(() => this.backfill(), Math.max(0, this.nextFetch - performance.now()));
 	}
 
-	fetch() {
+	backfill() {
 		const range = nextRange(this.items, ...this.window());
 		if (!range || this.asked || !this.visible) return;
 		Object.assign(this, { asked: range, lastAsk: performance.now() });
