@@ -180,7 +180,8 @@ function limits(scale, { base, end, tail, width }) {
 }
 
 /** The scale at which everything fits. */
-export const fitScale = ({ base, end, tail, width }) => Math.max(1, width - MARGIN - before(base)) / (end + tail + 1 - base);
+export const fitScale = ({ base, end, tail, width }) => Math.max(1,
+	width - MARGIN - before(base)) / (end + tail + 1 - base);
 
 /** The nearest place that shows something. `auto`: everything, as long as letters can be read. */
 export function settle(place, space) {
@@ -329,13 +330,15 @@ const colorOf = (topic) => PALETTE[topic % 7];
 
 export function rowsOf(seams) {
 	const top = seams ? 16 : 0;
-	return { ruler: top + 11, reader: top + 20, cell: top + 38, tall: 34, batch: top + 76, ghost: top + 97, lane: 20, height: top + 138 };
+	return { ruler: top + 11, reader: top + 20, cell: top + 38, tall: 34, batch: top + 76, ghost: top + 97,
+		lane: 20, height: top + 138 };
 }
 
 /** A canvas, in CSS pixels and the theme's colours. */
 class Pen {
 	constructor(canvas, width, height, ink) {
-		const ratio = devicePixelRatio, ctx = canvas.getContext("2d"), [w, t] = [width * ratio, height * ratio].map(Math.round);
+		const ratio = devicePixelRatio, ctx = canvas.getContext("2d"),
+			[w, t] = [width * ratio, height * ratio].map(Math.round);
 		Object.assign(this, { ctx, width, ink });
 		if (canvas.width !== w || canvas.height !== t) Object.assign(canvas, { width: w, height: t });
 		canvas.style.cssText = `width:${width}px;height:${height}px`;
@@ -403,7 +406,8 @@ function readInk(root) {
 /** Draw the tape; returns whether something still moves. */
 function paintTape(v, p, now) {
 	const layers = [
-		paintGone, paintCells, paintTail, paintPreview, paintSeams, paintBatches, paintRuler, paintReaders, paintSelection,
+		paintGone, paintCells, paintTail, paintPreview, paintSeams, paintBatches, paintRuler, paintReaders,
+			paintSelection,
 	];
 	for (const paint of layers) paint(v, p);
 	return paintGhosts(v, p, now);
@@ -424,7 +428,8 @@ function paintCells(v, p, place = v.place, y = v.rows.cell, tall = v.rows.tall) 
 	const { items } = v, { scale } = place, { ctx, ink } = p, to = Math.min(items.end, offsetAt(p.width, place) + 1);
 	const gap = scale < 4 ? 0 : scale < 12 ? 1 : 3, round = scale < 10 ? 0 : Math.min(6, scale / 5);
 	for (let offset = Math.max(items.base, Math.floor(place.left)); offset < to; offset++) {
-		const item = items.at(offset), x = xOf(offset, place) + gap / 2, wide = scale - gap, fill = item ? colorOf(item.topic) : ink.faint;
+		const item = items.at(offset), x = xOf(offset, place) + gap / 2, wide = scale - gap,
+			fill = item ? colorOf(item.topic) : ink.faint;
 		ctx.globalAlpha = v.hidden.has(item?.topic) ? 0.13 : 1;
 		p.box(x, y, wide, tall, { fill, round, line: item && round && ink.edge });
 		if (!item) paintDots(p, x + wide / 2, y, tall);
@@ -464,11 +469,13 @@ function paintBins(v, p, place, y, tall) {
 /** What is not durable yet, and the open edge where the next item goes. */
 function paintTail(v, p) {
 	const { rows: { cell, tall }, place, tails, items: { end } } = v, { scale } = place, { ink } = p;
-	const gap = scale < 12 ? 1 : 3, round = Math.min(6, scale / 5), x = xOf(end + tails.length, place), wide = Math.max(10, scale - gap);
+	const gap = scale < 12 ? 1 : 3, round = Math.min(6, scale / 5), x = xOf(end + tails.length, place),
+		wide = Math.max(10, scale - gap);
 	tails.forEach(({ topic }, i) => {
 		const waits = topic >= 0, color = waits ? colorOf(topic) : ink.soft;
 		p.box(xOf(end + i, place) + gap / 2, cell, scale - gap, tall,
-			{ fill: color, alpha: waits ? 0.16 : 0.06, line: color, thick: 1.5, dash: waits ? [4, 3] : [2, 4], round });
+			{ fill: color, alpha: waits ? 0.16 : 0.06, line: color, thick: 1.5, dash: waits ? [4, 3] : [2, 4],
+				round });
 		if (waits) paintLetter(v, p, topic, end + i, ink.ink);
 	});
 	if (v.state === "closed") return p.box(x + 3, cell, 4, tall, { fill: ink.ink });
@@ -505,12 +512,14 @@ function paintBatches(v, p) {
 	for (let next, first = Math.max(items.base, Math.floor(place.left)); first < end; first = next) {
 		const batch = at(first);
 		for (next = first + 1; next < end && sameBatch(batch, at(next));) next++;
-		if (batch?.id >= 0) paintBracket(v, p, batch, first, next, sameBatch(batch, at(first - 1)), sameBatch(batch, at(next)));
+		if (batch?.id >= 0) paintBracket(v, p, batch, first, next, sameBatch(batch, at(first - 1)),
+			sameBatch(batch, at(next)));
 	}
 }
 
 function paintBracket({ ids, chosen, items, place, rows }, p, { id, seq }, first, next, before, after) {
-	const y = rows.batch, left = xOf(first, place) + 3.5, right = xOf(next, place) - 3.5, bold = chosen?.id === id && chosen.seq === seq;
+	const y = rows.batch, left = xOf(first, place) + 3.5, right = xOf(next, place) - 3.5,
+		bold = chosen?.id === id && chosen.seq === seq;
 	const color = p.ink.pens[id % 6], middle = (Math.max(0, left) + Math.min(p.width, right)) / 2;
 	const words = [`${short(ids[id], 7)} #${seq}`, `#${seq}`].find((each) => each.length * 6.1 < right - left + 2);
 	p.path([[left, before ? y + 4 : y], [left, y + 4], [right, y + 4], [right, after ? y + 4 : y]]);
@@ -519,14 +528,17 @@ function paintBracket({ ids, chosen, items, place, rows }, p, { id, seq }, first
 }
 
 function paintRuler({ items: { base, end }, place, rows, tails, selected, state }, p) {
-	const { scale } = place, { ink, soft, accent } = p.ink, wide = String(end).length * 7 + 14, step = rulerStep(scale, wide);
-	const edge = xOf(end, place) + (tails.length || scale < 8 ? 0 : scale / 2), to = Math.min(end, offsetAt(p.width, place) + 1);
+	const { scale } = place, { ink, soft, accent } = p.ink, wide = String(end).length * 7 + 14,
+		step = rulerStep(scale, wide);
+	const edge = xOf(end, place) + (tails.length || scale < 8 ? 0 : scale / 2),
+		to = Math.min(end, offsetAt(p.width, place) + 1);
 	const label = (at, x, color, weight) => p.text(count(at), x, rows.ruler, color, { weight, code: true });
 	for (let at = Math.ceil(Math.max(base, place.left) / step) * step; at < to; at += step) {
 		const x = xOf(at, place) + scale / 2;
 		if (Math.abs(x - edge) > wide - 8) label(at, x, at === selected ? ink : soft, at === selected ? 700 : 400);
 	}
-	if (edge < p.width + 9) label(end, Math.min(edge, p.width - wide / 2 + 6), state === "closed" ? ink : accent, 700);
+	if (edge < p.width + 9) label(end, Math.min(edge, p.width - wide / 2 + 6), state === "closed" ? ink : accent,
+		700);
 }
 
 /** A triangle where each reader stands: at the edge of what it reads next. */
@@ -534,14 +546,17 @@ function paintReaders({ frame, items: { base }, place, rows }, p) {
 	const at = new Map(), y = rows.reader;
 	for (const [, name, , position, , , state] of frame.readers) {
 		const key = Math.max(position, base - 1), below = base - position;
-		if (state === "open") at.set(key, [...(at.get(key) ?? []), short(name, 14) + (below > 0 ? `, ${below} below` : "")]);
+		if (state === "open") at.set(key, [...(at.get(key) ?? []),
+			short(name, 14) + (below > 0 ? `, ${below} below` : "")]);
 	}
 	let free = -Infinity;
 	for (const [position, names] of [...at].sort((a, b) => a[0] - b[0])) {
-		const below = position < base, x = below ? xOf(base, place) - STUB + 16 : xOf(position, place), color = below ? p.ink.bad : p.ink.ink;
+		const below = position < base, x = below ? xOf(base, place) - STUB + 16 : xOf(position, place),
+			color = below ? p.ink.bad : p.ink.ink;
 		if (x < -4 || x > p.width + 4) continue;
 		p.text("▼", x, y + 8, color, { size: 13 });
-		const words = names.slice(0, 2).join(", ") + (names.length > 2 ? ` +${names.length - 2}` : ""), wide = words.length * 6.5 + 16;
+		const words = names.slice(0, 2).join(", ") + (names.length > 2 ? ` +${names.length - 2}` : ""),
+			wide = words.length * 6.5 + 16;
 		const left = x + wide > p.width ? x - wide : x + 8;
 		if (left > free) free = left + 14 + p.text(words, left, y + 8, color, { weight: 600, align: "left" });
 	}
@@ -559,12 +574,15 @@ function paintGhosts(v, p, now) {
 	let falling = false;
 	v.placed = placeGhosts(v.ghosts.values(), v.place, p.width);
 	for (const { ghost, x, width, lane, also } of v.placed) {
-		const part = v.still ? 1 : clamp((now - ghost.born) / 700, 0, 1), ease = 1 - (1 - part) ** 3, copies = ghost.copies + also;
+		const part = v.still ? 1 : clamp((now - ghost.born) / 700, 0, 1), ease = 1 - (1 - part) ** 3,
+			copies = ghost.copies + also;
 		const y = cell + (floor + lane * tall - cell) * ease, round = 5, thick = v.chosen?.key === ghost.key ? 2 : 1;
 		falling ||= part < 1;
 		p.ctx.globalAlpha = 0.3 + 0.7 * ease;
-		if (width > 30) p.box(x + 1, y, width - 2, 17, { fill: line, alpha: 0.1, line, dash: [3, 2.5], round, thick });
-		p.text(width > 30 ? `✕ #${ghost.seq}${copies > 1 ? ` ×${copies}` : ""}` : "✕", x + width / 2, y + 9, line, { weight: 600, size: 10 });
+		if (width > 30) p.box(x + 1, y, width - 2, 17,
+			{ fill: line, alpha: 0.1, line, dash: [3, 2.5], round, thick });
+		p.text(width > 30 ? `✕ #${ghost.seq}${copies > 1 ? ` ×${copies}` : ""}` : "✕", x + width / 2, y + 9, line,
+			{ weight: 600, size: 10 });
 		p.ctx.globalAlpha = 1;
 	}
 	return falling;
@@ -625,7 +643,9 @@ function dress(node, props) {
 	for (const [name, value] of Object.entries(props)) {
 		if (name === "data") for (const key in value) dress(node, { [`data-${key}`]: value[key] });
 		else if (name.startsWith("on")) node[name] = value;
-		else if (name === "value") { if (node !== document.activeElement && node.value !== value) node.value = value; }
+		else if (name === "value") {
+			if (node !== document.activeElement && node.value !== value) node.value = value;
+		}
 		else if (name === "each") value(node);
 		else if (name === "key" || name === "made") continue;
 		else if (value === false || value == null) node.removeAttribute(name);
@@ -637,7 +657,8 @@ const button = (text, onclick, props) => ["button.btn", { type: "button", onclic
 
 /** A button that needs the kernel. */
 const command = (v, text, onclick, ok = true, props = {}) =>
-	button(text, onclick, { "data-action": text.split(" ")[0].toLowerCase(), disabled: !ok || v.state === "gone", ...props });
+	button(text, onclick, { "data-action": text.split(" ")[0].toLowerCase(), disabled: !ok || v.state === "gone",
+		...props });
 
 const field = (label, control) => ["label.field", ["span", label], control];
 const whole = (text) => Math.max(0, Math.floor(Number(text)) || 0);
@@ -649,7 +670,8 @@ function control(v, tag, name, props, ...options) {
 	return [tag, { ...number, name, ...props, then: null, ...value, oninput: change }, ...options];
 }
 
-const choice = (v, name, options) => control(v, "select", name, {}, ...options.map(([value, text]) => ["option", { value }, text]));
+const choice = (v, name, options) => control(v, "select", name, {},
+	...options.map(([value, text]) => ["option", { value }, text]));
 
 /** A panel: title, note, tools; then its body, and the line where answers appear. */
 function panel(v, name, title, note, tools, ...body) {
@@ -659,25 +681,36 @@ function panel(v, name, title, note, tools, ...body) {
 		text && ["p.say", { key: kind, role: kind === "error" ? "alert" : "status", data: { kind } }, text]];
 }
 
-const table = (label, heads, rows) => ["div.scroll", { tabindex: 0, role: "group", "aria-label": `${label}, scrollable` },
-	["table.table", { "aria-label": label }, ["thead", ["tr", ...heads.map((head) => ["th", { scope: "col" }, head])]], ["tbody", ...rows]]];
+const table = (label, heads, rows) => ["div.scroll",
+	{ tabindex: 0, role: "group", "aria-label": `${label}, scrollable` },
+	["table.table", { "aria-label": label }, ["thead",
+		["tr", ...heads.map((head) => ["th", { scope: "col" }, head])]], ["tbody", ...rows]]];
 
 // ---------------------------------------------------------------- panels
 
 const MARKS = { accepted: "●", duplicate: "✕", refused: "!" };
-const STATES = { empty: "not seen yet", live: "live", busy: "a cell is busy", gone: "kernel gone", stale: "no answer" };
+const STATES = { empty: "not seen yet", live: "live", busy: "a cell is busy", gone: "kernel gone",
+	stale: "no answer" };
 const GONE = "The kernel is gone: this is the last picture. Run the cell again.";
 const LEGEND = "dashed: stored, not applied yet · ✕ a duplicate, dropped · ▼ a reader";
 
 function head(v) {
 	const { stream, at, ui } = v.frame, { base, end } = v.items, known = stream?.describes;
-	const pill = v.state === "closed" ? `closed ${stream.status}` : v.state === "stale" && at ? `no answer for ${span(v.age(at))}` : STATES[v.state];
-	const stats = known ? { base: count(base), end: count(end), items: count(end - base), size: bytes(stream.bytes) } : { base: "–", end: count(end) };
+	const pill = v.state === "closed" ? `closed ${stream.status}`
+		: v.state === "stale" && at ? `no answer for ${span(v.age(at))}` : STATES[v.state];
+	const stats = known
+		? { base: count(base), end: count(end), items: count(end - base), size: bytes(stream.bytes) }
+		: { base: "–", end: count(end) };
 	const why = trouble(v), data = { state: v.state };
 	return [["header.head", ["div.title",
-		["span.name", { title: stream && `run ${stream.run_id}` }, stream ? short(stream.workflow_id, 60) : "No stream yet"], ["span.pill", { data }, pill],
-		/^https?:/.test(ui) && ["a.link", { href: ui, target: "_blank", rel: "noopener noreferrer" }, "Temporal UI ↗"]],
-	stream && ["dl.stats", ...Object.entries(stats).map(([label, value]) => ["div", ["dt", label], ["dd", value]])]], why && ["p.banner", { data }, why]];
+		["span.name", { title: stream && `${stream.workflow_id}, run ${stream.run_id}` },
+			stream ? short(stream.workflow_id, 60) : "No stream yet"],
+		["span.pill", { data }, pill],
+		/^https?:/.test(ui) && ["a.link", { href: ui, target: "_blank", rel: "noopener noreferrer" },
+			"Temporal UI ↗"]],
+	stream && ["dl.stats",
+		...Object.entries(stats).map(([label, value]) => ["div", ["dt", label], ["dd", value]])]],
+	why && ["p.banner", { data }, why]];
 }
 
 function trouble(v) {
@@ -688,7 +721,7 @@ function trouble(v) {
 	return stream?.describes === false && "This host does not describe itself: only its end is known.";
 }
 
-const waiting = (n) => n > 0 && `${plural(n, "batch waits", "batches wait")} in the run's history: no worker has applied ${n > 1 ? "them" : "it"} yet.` || "";
+const waiting = (n) => n > 0 && `${plural(n, "batch waits", "batches wait")} in the history: no worker has applied ${n > 1 ? "them" : "it"} yet.` || "";
 
 /** What was chosen, an item or a batch, in words. */
 function details(v) {
@@ -698,40 +731,55 @@ function details(v) {
 		publisher, sequence: count(seq), verdict,
 		offsets: first === null ? "forgotten" : items ? offsets(first, items) : "none", reason,
 	} : {
-		topic: answer?.topic ?? v.topics[item?.topic] ?? "not fetched yet", size: bytes(answer?.size ?? item?.size ?? 0),
-		publisher: publisher ?? "the workflow itself, or its batch is forgotten", sequence: publisher && count(answer?.sequence ?? item?.seq ?? 0),
+		topic: answer?.topic ?? v.topics[item?.topic] ?? "not fetched yet",
+		size: bytes(answer?.size ?? item?.size ?? 0),
+		publisher: publisher ?? "the workflow itself, or its batch is forgotten",
+		sequence: publisher && count(answer?.sequence ?? item?.seq ?? 0),
 		encoding: answer?.encoding, type: answer?.type,
 	};
-	const text = answer?.found ? answer.text + (answer.cut ? "\n… (cut)" : "") : answer ? answer.error || "not found" : "…";
-	return ["div.card", { role: "region", "aria-label": "Details", data: { kind, offset: offset ?? first, sequence: seq, verdict, found: answer && `${answer.found}`, cut: answer?.cut } },
+	const text = answer?.found ? answer.text + (answer.cut ? "\n… (cut)" : "")
+		: answer ? answer.error || "not found" : "…";
+	return ["div.card", { role: "region", "aria-label": "Details",
+		data: { kind, offset: offset ?? first, sequence: seq, verdict,
+			found: answer && `${answer.found}`, cut: answer?.cut } },
 		["div.bar", ["h4", kind === "batch" ? `Batch #${seq}` : `Offset ${count(offset)}`],
 			["div.tools", button("×", () => v.choose(), { "aria-label": "Close details" })]],
-		["dl", ...Object.entries(rows).map(([label, words]) => words && ["div", { key: label }, ["dt", label], ["dd", { title: words }, short(words, 90)]])],
+		["dl", ...Object.entries(rows).map(([label, words]) => words
+			&& ["div", { key: label }, ["dt", label], ["dd", { title: words }, short(words, 90)]])],
 		kind !== "batch" && ["pre.value", text]];
 }
 
 function itemsTable(v) {
 	const { base, end } = v.items, first = Math.max(base, Math.min((v.selected ?? end) - 25, end - 50));
-	return table("Items", ["offset", "topic", "size", "publisher", "sequence"], Array.from({ length: Math.min(50, end - first) }, (_, i) => {
-		const offset = first + i, item = v.items.at(offset), whose = item?.id < 0 ? ["–", "–"] : item && [short(v.ids[item.id], 16), count(item.seq)];
-		const cells = item ? [short(v.topics[item.topic], 40), bytes(item.size), ...whose] : ["not fetched yet", "–", "–", "–"];
-		return ["tr", { key: offset, data: { offset, selected: offset === v.selected || null } },
-			["th", { scope: "row" }, count(offset)], ...cells.map((text) => ["td", text])];
-	}));
+	return table("Items", ["offset", "topic", "size", "publisher", "sequence"],
+		Array.from({ length: Math.min(50, end - first) }, (_, i) => {
+			const offset = first + i, item = v.items.at(offset);
+			const whose = item?.id < 0 ? ["–", "–"] : item && [short(v.ids[item.id], 16), count(item.seq)];
+			const cells = item ? [short(v.topics[item.topic], 40), bytes(item.size), ...whose]
+				: ["not fetched yet", "–", "–", "–"];
+			return ["tr", { key: offset, data: { offset, selected: offset === v.selected || null } },
+				["th", { scope: "row" }, count(offset)], ...cells.map((text) => ["td", text])];
+		}));
 }
 
 function reader(v, [key, name, topics, position, , missed, state, own]) {
-	const { base, end } = v.items, { lag, below } = standing(position, base, end), open = state === "open", of = topics.join(", ") || "all topics";
+	const { base, end } = v.items, { lag, below } = standing(position, base, end), open = state === "open",
+		of = topics.join(", ") || "all topics";
 	// The lane begins with a stub for what is gone.
-	const left = (x) => ({ style: `left:${x}%` }), x = 9 + 90 * (end > base ? clamp((position - base) / (end - base), 0, 1) : 1);
-	const why = !open ? state : below ? `${count(below)} below the base: will miss ${count(below)}` : `at ${count(position)}${missed ? `, missed ${count(missed)}` : ""}`;
+	const left = (x) => ({ style: `left:${x}%` }),
+		x = 9 + 90 * (end > base ? clamp((position - base) / (end - base), 0, 1) : 1);
+	const why = !open ? state : below ? `${count(below)} below the base: will miss ${count(below)}`
+		: `at ${count(position)}${missed ? `, missed ${count(missed)}` : ""}`;
 	const ask = (kind, more) => () => v.ask("readers", { kind, reader: key, ...more });
-	return ["div.reader", { key, role: "listitem", data: { key, name, position, lag, below, missed, state, own: `${own}`, gap: open && below > 0 || null } },
+	return ["div.reader", { key, role: "listitem",
+		data: { key, name, position, lag, below, missed, state, own: `${own}`, gap: open && below > 0 || null } },
 		["div.who", ["b", { title: name }, short(name, 18)], ["span.note", { title: of }, short(of)]],
-		["div", ["div.lane", ["i.below", { data: { base: base > 0 || null } }], ["i.lag", left(x)], ["i.mark", left(below ? 3.5 : x)]], ["span.note", why]],
+		["div", ["div.lane", ["i.below", { data: { base: base > 0 || null } }], ["i.lag", left(x)],
+			["i.mark", left(below ? 3.5 : x)]], ["span.note", why]],
 		["b.num", { title: "lag" }, open ? count(lag) : "–"],
 		["canvas", { "aria-hidden": "true", each: (node) => paintTrend(node, v.trends.get(key) ?? [], v.ink) }],
-		["div.tools", command(v, "Read 1", ask("read", { count: 1 }), open), own && command(v, "Close", ask("close"), open)]];
+		["div.tools", command(v, "Read 1", ask("read", { count: 1 }), open),
+			own && command(v, "Close", ask("close"), open)]];
 }
 
 function tick(v, [id, seq, verdict, first, items, reason]) {
@@ -740,7 +788,8 @@ function tick(v, [id, seq, verdict, first, items, reason]) {
 		onclick: () => v.choose({ kind: "batch", id, seq, verdict, first, items, reason }) }, MARKS[verdict] ?? "?"];
 }
 
-const COSTS = { events: ["history events", count], bytes: ["history size", bytes], signals: ["signals", count], updates: ["updates", count] };
+const COSTS = { events: ["history events", count], bytes: ["history size", bytes], signals: ["signals", count],
+	updates: ["updates", count] };
 
 /** A form that sends `content` when it is submitted. */
 const form = (v, title, content, ...body) => [`form.form.${content.kind}`, { "aria-label": title,
@@ -754,27 +803,36 @@ function truncateForm(v) {
 	Object.assign(v.form, { up_to: upTo, keep: end - upTo });
 	return form(v, "Truncate", { kind: "truncate", up_to: upTo },
 		control(v, "input", "up_to", { ...props, type: "range", "aria-label": "Truncate up to offset" }),
-		["div.line", field("up to", control(v, "input", "up_to", props)), field("keep last", control(v, "input", "keep", { then: (n) => v.foresee(end - n, n) })),
+		["div.line", field("up to", control(v, "input", "up_to", props)),
+			field("keep last", control(v, "input", "keep", { then: (n) => v.foresee(end - n, n) })),
 			submit(v, "Truncate", ok && goes > 0, { title: why })],
-		["p.note", { data: { "up-to": upTo, goes } }, goes ? `${offsets(base, goes)} would go: ${plural(goes, "item")}.` : "Move the slider: what would go is shaded on the tape."],
-		["ul.strands", { "aria-label": "Readers left behind" }, ...(goes ? stranded(v.frame.readers, upTo) : []).map(({ key, name, misses }) =>
-			["li", { key, data: { name, misses } }, `${short(name)} would miss ${count(misses)}`])], !ok && why && ["p.note", why]);
+		["p.note", { data: { "up-to": upTo, goes } },
+			goes ? `${offsets(base, goes)} would go: ${plural(goes, "item")}.`
+			: "Move the slider: what would go is shaded on the tape."],
+		["ul.strands", { "aria-label": "Readers left behind" },
+			...(goes ? stranded(v.frame.readers, upTo) : []).map(({ key, name, misses }) =>
+				["li", { key, data: { name, misses } }, `${short(name)} would miss ${count(misses)}`])],
+		!ok && why && ["p.note", why]);
 }
 
 function publishForm(v) {
-	const { topic, text, times, lose } = v.form, words = (name) => field(name, control(v, "input", name, { type: "text" }));
+	const { topic, text, times, lose } = v.form, words = (name) => field(name,
+		control(v, "input", name, { type: "text" }));
 	return form(v, "Publish", { kind: "publish", topic, text, count: Math.max(1, whole(times)), lose_ack: lose },
 		["div.line", words("topic"), words("text"), field("times", control(v, "input", "times", { min: 1 }))],
-		["label.check", ["input", { type: "checkbox", name: "lose_ack", onchange: ({ target }) => { v.form.lose = target.checked; v.refresh(); } }], "lose the acknowledgement"],
+		["label.check", ["input", { type: "checkbox", name: "lose_ack",
+			onchange: ({ target }) => { v.form.lose = target.checked; v.refresh(); } }], "lose the acknowledgement"],
 		["div.line", submit(v, "Publish", v.state !== "closed")]);
 }
 
 function openForm(v) {
 	const { from, at, gap } = v.form, begin = { oldest: v.items.base, latest: "latest", offset: whole(at) }[from];
 	return form(v, "Open a reader", { kind: "open", from: begin, on_truncated: gap },
-		["div.line", field("from", choice(v, "from", [["oldest", "the oldest"], ["latest", "the end"], ["offset", "offset …"]])),
+		["div.line", field("from", choice(v, "from",
+			[["oldest", "the oldest"], ["latest", "the end"], ["offset", "offset …"]])),
 			from === "offset" && control(v, "input", "at", { "aria-label": "Offset to open from" })],
-		["div.line", field("at a gap", choice(v, "gap", [["skip", "skip it"], ["raise", "raise"]])), submit(v, "Open")]);
+		["div.line", field("at a gap", choice(v, "gap", [["skip", "skip it"], ["raise", "raise"]])),
+			submit(v, "Open")]);
 }
 
 const PANELS = {
@@ -783,16 +841,21 @@ const PANELS = {
 		const put = (place) => () => v.move(settle({ ...v.place, ...place }, v.space())), { follow } = v.place;
 		const chip = (topic, i) => button("", () => { if (!v.hidden.delete(i)) v.hidden.add(i); v.refresh(); },
 			{ title: topic, "aria-pressed": `${!v.hidden.has(i)}`, "data-topic": topic }).concat([
-			["i.badge", { style: `background:${colorOf(i)};color:${inkOn(colorOf(i))}` }, v.letters[i]], short(topic, 18)]);
+			["i.badge", { style: `background:${colorOf(i)};color:${inkOn(colorOf(i))}` }, v.letters[i]],
+				short(topic, 18)]);
 		return panel(v, "tape", "Tape", "", [
 			["div.chips", { role: "group", "aria-label": "Topics shown" }, ...v.topics.slice(0, 12).map(chip)],
 			["div.tools", { role: "group", "aria-label": "Tape tools" },
-				button("−", zoomBy(0.6), { "aria-label": "Zoom out" }), button("+", zoomBy(1.6), { "aria-label": "Zoom in" }),
+				button("−", zoomBy(0.6), { "aria-label": "Zoom out" }),
+				button("+", zoomBy(1.6), { "aria-label": "Zoom in" }),
 				button("Fit", put({ scale: 0, auto: false, follow: true })),
 				button("Follow", put({ follow: !follow }), { "aria-pressed": `${follow}` }),
-				["input", { type: "number", min: 0, placeholder: "offset", "aria-label": "Go to offset", onchange: ({ target }) => target.value && v.goto(whole(target.value)) }],
-				button("Table", () => { v.table = !v.table; v.refresh(); }, { "aria-pressed": `${v.table}`, title: "View as table" })]],
-		["div.track", { tabindex: 0, role: "slider", "aria-label": "Tape: one cell per offset", "aria-valuenow": v.items.base, made: (node) => listenTape(v, node) },
+				["input", { type: "number", min: 0, placeholder: "offset", "aria-label": "Go to offset",
+					onchange: ({ target }) => target.value && v.goto(whole(target.value)) }],
+				button("Table", () => { v.table = !v.table; v.refresh(); },
+					{ "aria-pressed": `${v.table}`, title: "View as table" })]],
+		["div.track", { tabindex: 0, role: "slider", "aria-label": "Tape: one cell per offset",
+			"aria-valuenow": v.items.base, made: (node) => listenTape(v, node) },
 			["canvas", { "aria-hidden": "true", made: (node) => { v.canvas = node; } }]],
 		["div.strip", { made: (node) => listenStrip(v, node) },
 			["canvas", { "aria-hidden": "true", made: (node) => { v.overview = node; } }]],
@@ -803,20 +866,25 @@ const PANELS = {
 		const { readers = [] } = v.frame;
 		return panel(v, "readers", "Readers", readers.length && "lag: what is left to read", [], readers.length
 			? ["div", { role: "list" }, ...readers.map((row) => reader(v, row))]
-			: ["p.note", "No reader is open. Open one in a cell: ", ["code", "reader = client.subscribe()"], ", or in the playground."]);
+			: ["p.note", "No reader is open. Open one in a cell: ", ["code", "reader = client.subscribe()"],
+				", or in the playground."]);
 	},
 
 	dedup(v) {
-		const { publishers = [], publishers_more: more, batches = [] } = v.frame, dropped = publishers.reduce((sum, row) => sum + row[3], 0);
+		const { publishers = [], publishers_more: more, batches = [] } = v.frame,
+			dropped = publishers.reduce((sum, row) => sum + row[3], 0);
 		const row = ([id, seq, accepted, dropped, refused, seen]) => {
 			const whose = v.ids.indexOf(id), last = batches.filter((batch) => batch[0] === whose).slice(-16);
 			return ["tr", { key: id, data: { publisher: id, sequence: seq, accepted, dropped, refused } },
-				["th", { scope: "row", title: id }, ["i.dot", { style: `background:${v.ink.pens[whose % 6]}` }], short(id, 10)],
-				...[seq, accepted, dropped, refused].map((n) => ["td", count(n)]), ["td", `${span(v.age(seen))} ago`], ["td", ...last.map((batch) => tick(v, batch))]];
+				["th", { scope: "row", title: id }, ["i.dot", { style: `background:${v.ink.pens[whose % 6]}` }],
+					short(id, 10)],
+				...[seq, accepted, dropped, refused].map((n) => ["td", count(n)]),
+				["td", `${span(v.age(seen))} ago`], ["td", ...last.map((batch) => tick(v, batch))]];
 		};
 		return panel(v, "dedup", "Publishers", publishers.length
 			&& `${plural(publishers.length, "publisher")}${more ? ` and ${count(more)} more` : ""}, ${plural(dropped, "duplicate")} dropped`, [], publishers.length
-			? table("Publishers", ["publisher", "sequence", "accepted", "dropped", "refused", "last seen", "last batches"], publishers.map(row))
+			? table("Publishers", ["publisher", "sequence", "accepted", "dropped", "refused", "last seen",
+				"last batches"], publishers.map(row))
 			: ["p.note", "Nobody has published from outside yet."]);
 	},
 
@@ -827,28 +895,40 @@ const PANELS = {
 		const [left, what] = paces.filter(([ms]) => ms !== null).sort((a, b) => a[0] - b[0])[0] ?? [];
 		return panel(v, "cost", title, `run ${(stream?.seams.length ?? 0) + 1}, began ${span(v.age(cost.run_began_ms))} ago`, [],
 			...kinds.map(([kind, [words, format]]) => {
-				const [used, limit] = cost[kind], mark = cost.suggested[kind], says = `${format(used)} / ${format(limit)}`;
-				return ["div.cost-row", { data: { cost: kind, used, limit, high: used > Math.min(mark ?? limit, limit * 0.8) || null } },
+				const [used, limit] = cost[kind], mark = cost.suggested[kind],
+					says = `${format(used)} / ${format(limit)}`;
+				return ["div.cost-row", { data: { cost: kind, used, limit,
+					high: used > Math.min(mark ?? limit, limit * 0.8) || null } },
 					["span.note", words], ["span.num", says],
-					["div.meter", { role: "img", "aria-label": `${words}: ${says}` }, ["i", { style: `width:${clamp((used / limit) * 100, 0.6, 100)}%` }],
-						mark && ["u", { style: `left:${(mark / limit) * 100}%`, title: `suggested: continue as new from ${format(mark)} on` }]]];
+					["div.meter", { role: "img", "aria-label": `${words}: ${says}` },
+						["i", { style: `width:${clamp((used / limit) * 100, 0.6, 100)}%` }],
+						mark && ["u", { style: `left:${(mark / limit) * 100}%`,
+							title: `suggested: continue as new from ${format(mark)} on` }]]];
 			}), ["p.note.pace", { data: { "left-ms": left && Math.round(left) } }, left === undefined
-				? "From the mark on, the server suggests to continue as new." : `At this pace the run's limit of ${what} is ${span(left)} away.`]);
+				? "From the mark on, the server suggests to continue as new."
+					: `At this pace the run's limit of ${what} is ${span(left)} away.`]);
 	},
 
 	background(v) {
 		const waits = v.waits(), fine = v.state === "live" || v.state === "closed" || !v.frame.at;
-		const act = (name, action) => command(v, action[0].toUpperCase() + action.slice(1), () => v.ask("background", { kind: "part", name, action }));
-		const part = ([name, kind, pid, state, detail, allowed]) => ["div.part", { key: name, role: "listitem", data: { part: name, kind, pid, state } }, ["i.dot"],
-			["div.who", ["b", short(name, 30)], ["span.note", { title: detail }, [state, pid && `pid ${pid}`, short(detail, 60)].filter(Boolean).join(" · ")]],
-			["div.tools", ...["pause", "resume", "kill", "restart"].map((action) => allowed.includes(action) && act(name, action))]];
+		const act = (name, action) => command(v, action[0].toUpperCase() + action.slice(1),
+			() => v.ask("background", { kind: "part", name, action }));
+		const part = ([name, kind, pid, state, detail, allowed]) => ["div.part",
+			{ key: name, role: "listitem", data: { part: name, kind, pid, state } }, ["i.dot"],
+			["div.who", ["b", short(name, 30)], ["span.note", { title: detail },
+				[state, pid && `pid ${pid}`, short(detail, 60)].filter(Boolean).join(" · ")]],
+			["div.tools", ...["pause", "resume", "kill", "restart"]
+				.map((action) => allowed.includes(action) && act(name, action))]];
 		return panel(v, "background", "Background", fine ? "" : `numbers are ${span(v.age(v.frame.at))} old`, [],
-			["div", { role: "list" }, ...(v.frame.parts ?? []).map(part)], waits > 0 && ["p.note.waits", { data: { waiting: waits } }, waiting(waits)]);
+			["div", { role: "list" }, ...(v.frame.parts ?? []).map(part)],
+				waits > 0 && ["p.note.waits", { data: { waiting: waits } }, waiting(waits)]);
 	},
 
 	playground(v) {
-		const reset = command(v, "Reset", () => v.ask("playground", { kind: "reset" }), true, { title: "Begin with a fresh stream" });
-		return panel(v, "playground", "Playground", "", [v.options.reset && ["div.tools", reset]], ["div.forms", truncateForm(v), publishForm(v), openForm(v)]);
+		const reset = command(v, "Reset", () => v.ask("playground", { kind: "reset" }), true,
+			{ title: "Begin with a fresh stream" });
+		return panel(v, "playground", "Playground", "", [v.options.reset && ["div.tools", reset]],
+			["div.forms", truncateForm(v), publishForm(v), openForm(v)]);
 	},
 };
 
@@ -882,8 +962,10 @@ function listenTape(v, node) {
 		onkeydown: (event) => onKey(v, event),
 		onwheel(event) {
 			const { ctrlKey, metaKey, shiftKey, deltaX, deltaY } = event, { left, scale } = v.place;
-			if (ctrlKey || metaKey) v.move(zoom(v.place, v.space(), Math.exp(-clamp(deltaY, -60, 60) / 90), at(event)));
-			else if (shiftKey || Math.abs(deltaX) > Math.abs(deltaY)) v.move(pan(v.place, v.space(), left + (deltaX || deltaY) / scale));
+			if (ctrlKey || metaKey) v.move(zoom(v.place, v.space(), Math.exp(-clamp(deltaY, -60, 60) / 90),
+				at(event)));
+			else if (shiftKey || Math.abs(deltaX) > Math.abs(deltaY)) v.move(pan(v.place, v.space(),
+				left + (deltaX || deltaY) / scale));
 			// It scrolls the page.
 			else return;
 			event.preventDefault();
@@ -901,9 +983,11 @@ function listenStrip(v, node) {
 }
 
 function onKey(v, event) {
-	const { base, end } = v.items, at = v.selected ?? end, page = Math.max(1, Math.floor(v.width / v.place.scale) - 1);
+	const { base, end } = v.items, at = v.selected ?? end,
+		page = Math.max(1, Math.floor(v.width / v.place.scale) - 1);
 	const to = {
-		ArrowLeft: at - 1, ArrowDown: at - 1, ArrowRight: at + 1, ArrowUp: at + 1, PageDown: at - page, PageUp: at + page,
+		ArrowLeft: at - 1, ArrowDown: at - 1, ArrowRight: at + 1, ArrowUp: at + 1, PageDown: at - page,
+			PageUp: at + page,
 		Home: base, End: end - 1, Enter: at,
 	}[event.key];
 	if (event.key === "Escape") v.choose();
@@ -924,14 +1008,17 @@ const PAUSE = 60;
 class View {
 	constructor(model, el) {
 		Object.assign(this, {
-			model, id: crypto.randomUUID?.() ?? `${Math.random()}`, options: model.get("options"), items: new Items(), pending: new Map(),
-			says: {}, asks: 0, visible: false, table: false, heard: performance.now(), loop: 0, broken: false, state: "empty",
+			model, id: crypto.randomUUID?.() ?? `${Math.random()}`, options: model.get("options"),
+				items: new Items(), pending: new Map(),
+			says: {}, asks: 0, visible: false, table: false, heard: performance.now(), loop: 0, broken: false,
+				state: "empty",
 			width: 600, nextFetch: 0, lastAsk: 0, over: new AbortController(), live: "",
 			form: { topic: "demo", text: "hello", times: 1, lose: false, from: "oldest", at: 0, gap: "skip" },
 		});
 		this.forget();
 		this.root = make("div", "", {});
-		dress(this.root, { class: "sv", role: "group", "aria-label": "Stream view", "data-lm-suppress-shortcuts": true });
+		dress(this.root, { class: "sv", role: "group", "aria-label": "Stream view",
+			"data-lm-suppress-shortcuts": true });
 		el.append(this.root);
 		this.listen();
 		const saved = model.get("frame");
@@ -943,7 +1030,8 @@ class View {
 	forget() {
 		this.items.clear();
 		Object.assign(this, {
-			frame: {}, topics: [], ids: [], letters: [], hidden: new Set(), ghosts: new Map(), placed: [], tails: [], trends: new Map(),
+			frame: {}, topics: [], ids: [], letters: [], hidden: new Set(), ghosts: new Map(), placed: [],
+				tails: [], trends: new Map(),
 			costs: {}, place: { left: 0, scale: SCALE, follow: true, auto: true }, rows: rowsOf(0),
 			selected: null, chosen: null, card: null, preview: null, keeping: null, hover: null, asked: null,
 		});
@@ -951,7 +1039,8 @@ class View {
 
 	/** Listen until `close`. */
 	listen() {
-		const { signal } = this.over, on = (target, event, listener) => target.addEventListener(event, listener, { signal });
+		const { signal } = this.over, on = (target, event, listener) => target.addEventListener(event, listener,
+			{ signal });
 		const until = (undo) => signal.addEventListener("abort", undo);
 		const hear = (event, listener) => {
 			this.model.on(event, listener);
@@ -968,7 +1057,8 @@ class View {
 		on(document, "visibilitychange", () => this.look(this.intersects));
 		observe(new IntersectionObserver((seen) => this.look(seen.at(-1).isIntersecting)), this.root);
 		observe(new ResizeObserver(() => this.touch()), this.root);
-		observe(new MutationObserver(() => { this.ink = null; this.refresh(); }), document.body, { attributes: true });
+		observe(new MutationObserver(() => { this.ink = null; this.refresh(); }), document.body,
+			{ attributes: true });
 		let seconds = 0;
 		const clock = setInterval(() => this.tick(++seconds), 1000);
 		until(() => clearInterval(clock));
@@ -1010,12 +1100,14 @@ class View {
 		const { readers, cost } = this.frame, { base, end } = this.items, before = this.trends;
 		if (!(now - this.sampled < 400)) {
 			this.sampled = now;
-			this.trends = new Map(readers.map(([key, , , position]) => [key, [...(before.get(key) ?? []), standing(position, base, end).lag].slice(-60)]));
+			this.trends = new Map(readers.map(([key, , , position]) => [key,
+				[...(before.get(key) ?? []), standing(position, base, end).lag].slice(-60)]));
 		}
 		for (const kind in cost ? COSTS : {}) {
 			const used = cost[kind][0], seen = this.costs[kind] ?? [];
 			// Less is used than before: it is a new run.
-			this.costs[kind] = [...seen.filter((each) => now - each.at < 30_000 && each.used <= used), { at: now, used }];
+			this.costs[kind] = [...seen.filter((each) => now - each.at < 30_000 && each.used <= used),
+				{ at: now, used }];
 		}
 	}
 
@@ -1138,7 +1230,8 @@ class View {
 		if (!found || found.kind === "none") return null;
 		const { kind, offset, seq, first, items, topic } = found, item = this.items.at(offset);
 		if (kind === "gone") return `${offsets(0, this.items.base)} truncated: nobody can read them any more`;
-		if (kind === "tail") return topic < 0 ? "published here, not acknowledged yet" : `batch #${seq} is stored, not applied yet`;
+		if (kind === "tail") return topic < 0 ? "published here, not acknowledged yet"
+			: `batch #${seq} is stored, not applied yet`;
 		if (kind === "batch") return `batch #${seq}: ${plural(items, "item")}, offsets ${offsets(first, items)}`;
 		if (kind === "ghost") return `batch #${seq} came again and was dropped; the copy that won: ${offsets(first, items)}`;
 		if (!item) return `offset ${count(offset)}, not fetched yet`;
@@ -1158,7 +1251,8 @@ class View {
 	/** Bring offsets into view, if they are not. */
 	reveal(first, items = 1) {
 		const [from, to] = this.window(), room = to - from;
-		if (first <= from || first + items >= to) this.move(pan(this.place, this.space(), items < room ? first - (room - items) / 2 : first - 1));
+		if (first <= from || first + items >= to) this.move(pan(this.place, this.space(),
+			items < room ? first - (room - items) / 2 : first - 1));
 	}
 
 	goto(offset) {
@@ -1173,7 +1267,8 @@ class View {
 		this.refresh();
 		// Whoever holds an arrow key down means the last item.
 		clearTimeout(this.asking);
-		if (open) this.asking = setTimeout(() => this.call({ kind: "item", offset }, (answer) => { card.answer = answer; this.refresh(); }), 90);
+		if (open) this.asking = setTimeout(() => this.call({ kind: "item", offset },
+			(answer) => { card.answer = answer; this.refresh(); }), 90);
 	}
 
 	/** What a click found: an item, a batch, or nothing. */
@@ -1236,22 +1331,28 @@ class View {
 		this.width = track.clientWidth;
 		this.rows = rowsOf(frame.stream.seams.length);
 		this.place = settle(this.place, this.space());
-		const moves = paintTape(this, new Pen(this.canvas, this.width, this.rows.height, ink), now), [from, to] = this.window();
+		const moves = paintTape(this, new Pen(this.canvas, this.width, this.rows.height, ink), now),
+			[from, to] = this.window();
 		paintOverview(this, new Pen(this.overview, this.width, 28, ink));
 		dress(track, {
-			"aria-valuemin": base, "aria-valuemax": last, "aria-valuenow": at, "aria-valuetext": end > base ? this.say({ offset: at }) : "no items",
-			data: { first: Math.max(base, from), last: Math.min(last, Math.floor(to)), scale: this.place.scale.toFixed(3),
-				ghosts: this.ghosts.size, waiting: this.tails.filter(({ topic }) => topic >= 0).length, unsent: frame.unsent },
+			"aria-valuemin": base, "aria-valuemax": last, "aria-valuenow": at,
+				"aria-valuetext": end > base ? this.say({ offset: at }) : "no items",
+			data: { first: Math.max(base, from), last: Math.min(last, Math.floor(to)),
+				scale: this.place.scale.toFixed(3),
+				ghosts: this.ghosts.size, waiting: this.tails.filter(({ topic }) => topic >= 0).length,
+					unsent: frame.unsent },
 		});
 		return moves;
 	}
 
 	/** Take the page's theme. */
 	wear() {
-		const told = document.body.dataset.jpThemeLight, [r, g, b] = getComputedStyle(this.root).backgroundColor.match(/\d+/g);
+		const told = document.body.dataset.jpThemeLight,
+			[r, g, b] = getComputedStyle(this.root).backgroundColor.match(/\d+/g);
 		const dark = told ? told === "false" : +r + +g + +b < 380;
 		dress(this.root, { data: { theme: dark ? "dark" : "light" } });
-		Object.assign(this, { ink: readInk(this.root), still: matchMedia("(prefers-reduced-motion: reduce)").matches, old: true });
+		Object.assign(this, { ink: readInk(this.root),
+			still: matchMedia("(prefers-reduced-motion: reduce)").matches, old: true });
 	}
 }
 
