@@ -432,7 +432,7 @@ function paintCells(v, p, place = v.place, y = v.rows.cell, tall = v.rows.tall) 
 			fill = item ? colorOf(item.topic) : ink.faint;
 		ctx.globalAlpha = v.hidden.has(item?.topic) ? 0.13 : 1;
 		p.box(x, y, wide, tall, { fill, round, line: item && round && ink.edge });
-		if (!item) paintDots(p, x + wide / 2, y, tall);
+		if (!item) v.frame.stream.describes && paintDots(p, x + wide / 2, y, tall);
 		else if (tall > 20) paintLetter(v, p, item.topic, offset, inkOn(fill));
 	}
 	ctx.globalAlpha = 1;
@@ -466,6 +466,8 @@ function paintBins(v, p, place, y, tall) {
 	p.ctx.globalAlpha = 1;
 }
 
+const closed = ({ frame }) => frame.stream.status !== "RUNNING";
+
 /** What is not durable yet, and the open edge where the next item goes. */
 function paintTail(v, p) {
 	const { rows: { cell, tall }, place, tails, items: { end } } = v, { scale } = place, { ink } = p;
@@ -478,7 +480,7 @@ function paintTail(v, p) {
 				round });
 		if (waits) paintLetter(v, p, topic, end + i, ink.ink);
 	});
-	if (v.state === "closed") return p.box(x + 3, cell, 4, tall, { fill: ink.ink });
+	if (closed(v)) return p.box(x + 3, cell, 4, tall, { fill: ink.ink });
 	p.path([[x + wide, cell + 1], [x + 2, cell + 1], [x + 2, cell + tall - 1], [x + wide, cell + tall - 1]]);
 	p.stroke(ink.accent, 1.5);
 }
@@ -527,7 +529,7 @@ function paintBracket({ ids, chosen, items, place, rows }, p, { id, seq }, first
 	if (words) p.text(words, middle, y + 12, color, { code: true, size: 10, weight: bold ? 700 : 400 });
 }
 
-function paintRuler({ items: { base, end }, place, rows, tails, selected, state }, p) {
+function paintRuler({ items: { base, end }, place, rows, tails, selected, frame }, p) {
 	const { scale } = place, { ink, soft, accent } = p.ink, wide = String(end).length * 7 + 14,
 		step = rulerStep(scale, wide);
 	const edge = xOf(end, place) + (tails.length || scale < 8 ? 0 : scale / 2),
@@ -537,7 +539,7 @@ function paintRuler({ items: { base, end }, place, rows, tails, selected, state 
 		const x = xOf(at, place) + scale / 2;
 		if (Math.abs(x - edge) > wide - 8) label(at, x, at === selected ? ink : soft, at === selected ? 700 : 400);
 	}
-	if (edge < p.width + 9) label(end, Math.min(edge, p.width - wide / 2 + 6), state === "closed" ? ink : accent,
+	if (edge < p.width + 9) label(end, Math.min(edge, p.width - wide / 2 + 6), closed({ frame }) ? ink : accent,
 		700);
 }
 
@@ -729,7 +731,7 @@ function details(v) {
 	const publisher = v.ids[id ?? item?.id] ?? answer?.publisher;
 	const rows = kind === "batch" ? {
 		publisher, sequence: count(seq), verdict,
-		offsets: first === null ? "forgotten" : items ? offsets(first, items) : "none", reason,
+		offsets: !items ? "none" : first === null ? "forgotten" : offsets(first, items), reason,
 	} : {
 		topic: answer?.topic ?? v.topics[item?.topic] ?? "not fetched yet",
 		size: bytes(answer?.size ?? item?.size ?? 0),
@@ -925,8 +927,7 @@ const PANELS = {
 	},
 
 	playground(v) {
-		const reset = command(v, "Reset", () => v.ask("playground", { kind: "reset" }), true,
-			{ title: "Begin with a fresh stream" });
+		const reset = command(v, "Reset", () => v.ask("playground", { kind: "reset" }));
 		return panel(v, "playground", "Playground", "", [v.options.reset && ["div.tools", reset]],
 			["div.forms", truncateForm(v), publishForm(v), openForm(v)]);
 	},
@@ -1080,7 +1081,7 @@ class View {
 		if (!frame?.v) return this.refresh();
 		const now = performance.now(), first = frame.epoch !== this.epoch, { stream, items } = frame;
 		if (first) this.forget();
-		Object.assign(this, { frame, epoch: frame.epoch, framed: now, clock: frame.now + late - now });
+		Object.assign(this, { frame, epoch: frame.epoch, framed: now, heard: now, clock: frame.now + late - now });
 		this.name(frame);
 		if (stream) this.items.bound(stream.base, stream.end);
 		if (items) this.items.merge(items.first, items.topic, items.size, ...expandRuns(items.runs));
@@ -1212,8 +1213,8 @@ class View {
 	}
 
 	tick(seconds) {
-		this.judge();
 		if (!this.visible) return;
+		this.judge();
 		if (seconds % 10 === 0) this.watch();
 		if (seconds % 6 === 1) this.live = this.summary();
 		// For the ages; no animation frame.
@@ -1303,6 +1304,8 @@ class View {
 		const before = this.visible;
 		this.visible = !!(this.intersects = intersects) && document.visibilityState === "visible";
 		if (this.visible === before) return;
+		// To a view that nobody sees the kernel may have fallen silent.
+		if (this.state !== "gone") this.heard = performance.now();
 		this.watch();
 		this.refresh();
 		this.fetchSoon();
