@@ -55,6 +55,7 @@ def main() -> None:
     """Take them."""
     with stage() as it:
         it.page.set_viewport_size({"width": 1180, "height": 1700})
+        it.page.evaluate("() => { jupyterapp.commands.execute('application:toggle-left-area'); }")
         play(it)
         for name, theme in (("light", "JupyterLab Light"), ("dark", "JupyterLab Dark")):
             it.page.evaluate(

@@ -37,6 +37,13 @@ FORGET, SILENT = 30.0, 90.0
 FIRST_LOOK = 1.0
 """Seconds that the first look may take: a cell waits for it."""
 
+
+def travelling(source: str) -> str:
+    """What of a source the browser needs: it travels with every view, so comments stay here."""
+    lines = (line.strip() for line in source.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith(("//", "/*", "*")))
+
+
 Reset = Callable[[], Awaitable[WorkflowStreamClient]]
 
 
@@ -46,8 +53,8 @@ class StreamView(anywidget.AnyWidget):
     Watching costs the stream no history, and next to nothing while nobody looks.
     """
 
-    _esm = HERE / "stream_view.js"
-    _css = HERE / "stream_view.css"
+    _esm = travelling((HERE / "stream_view.js").read_text("utf-8"))
+    _css = travelling((HERE / "stream_view.css").read_text("utf-8"))
     frame = traitlets.Dict().tag(sync=True)
     options = traitlets.Dict().tag(sync=True)
 

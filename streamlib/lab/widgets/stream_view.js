@@ -282,7 +282,8 @@ export const stranded = (readers, upTo) => readers
 /** Milliseconds until `limit` is reached, by the growth of the last 30 s; null if it is not. */
 export function pace(samples, limit, now) {
 	const [first, ...rest] = samples.filter(({ at }) => now - at <= 30_000), last = rest.at(-1);
-	if (!last || now - first.at < 2000 || last.used <= first.used) return null;
+	// One event is no pace.
+	if (!last || now - first.at < 2e3 || last.used < first.used + 5) return null;
 	return ((limit - last.used) * (now - first.at)) / (last.used - first.used);
 }
 
@@ -693,7 +694,7 @@ const table = (label, heads, rows) => ["div.scroll",
 const MARKS = { accepted: "●", duplicate: "✕", refused: "!" };
 const STATES = { empty: "not seen yet", live: "live", busy: "a cell is busy", gone: "kernel gone",
 	stale: "no answer" };
-const GONE = "The kernel is gone: this is the last picture. Run the cell again.";
+const GONE = "The kernel is gone: the last picture. Run the cell again.";
 const LEGEND = "dashed: stored, not applied yet · ✕ a duplicate, dropped · ▼ a reader";
 
 function head(v) {
@@ -1067,7 +1068,7 @@ class View {
 
 	close() {
 		this.visible = false;
-		this.watch();
+		this.watch(true);
 		this.over.abort();
 		[this.timer, this.lost, this.asking].forEach(clearTimeout);
 		cancelAnimationFrame(this.raf);
@@ -1160,7 +1161,7 @@ class View {
 		return !this.broken;
 	}
 
-	watch() { this.send({ kind: "watch", view: this.id, visible: this.visible }); }
+	watch(gone = false) { this.send({ kind: "watch", view: this.id, visible: this.visible, gone }); }
 
 	/** Send something with an id; `then` gets the answer. */
 	call(content, then) {

@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 
-const source = await readFile(new URL("../../../streamlib/lab/view/view.js", import.meta.url), "utf8");
+const source = await readFile(new URL("../../../streamlib/lab/widgets/stream_view.js", import.meta.url), "utf8");
 const view = await import(`data:text/javascript,${encodeURIComponent(source)}`);
 
 export const {

@@ -10,15 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from streamlib.lab.widgets.stream_view import travelling
+
 HERE = Path(__file__).parent
-VIEW = HERE.parents[2] / "streamlib" / "lab" / "view"
-SOURCES = [VIEW / "view.js", VIEW / "view.css"]
-
-
-def travels(text: str) -> str:
-    """What of a source its reader's browser needs: no indentation, no lines of comment."""
-    lines = (line.strip() for line in text.splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith(("//", "/*", "*")))
+VIEW = HERE.parents[2] / "streamlib" / "lab" / "widgets"
+SOURCES = [VIEW / "stream_view.js", VIEW / "stream_view.css"]
 
 
 def test_its_pure_functions_in_node() -> None:
@@ -35,13 +31,15 @@ def test_its_pure_functions_in_node() -> None:
 
 def test_it_travels_light() -> None:
     """It travels with every view that is shown, and anywidget waits two seconds for it."""
-    sizes = {path.name: len(travels(path.read_text("utf-8")).encode()) for path in SOURCES}
+    sizes = {path.name: len(travelling(path.read_text("utf-8")).encode()) for path in SOURCES}
     assert sum(sizes.values()) <= 60 * 1024, sizes
 
 
 def test_no_line_depends_on_its_indentation() -> None:
-    """So that `travels` changes nothing: no text runs over the end of its line."""
-    for number, line in enumerate(VIEW.joinpath("view.js").read_text("utf-8").splitlines(), 1):
+    """So that `travelling` changes nothing: no text runs over the end of its line."""
+    for number, line in enumerate(
+        VIEW.joinpath("stream_view.js").read_text("utf-8").splitlines(), 1
+    ):
         assert line.count("`") % 2 == 0, f"line {number}"
 
 
