@@ -133,9 +133,10 @@ async def _check(running: Sequence[Worker]) -> None:
     for worker in running:
         if not await worker.polling():
             state = "runs but does not poll" if worker.alive else "is dead"
+            state, mend = ("is paused", "resume") if worker.paused else (state, "restart")
             whose = "session" if worker.name == "worker" else "llm"
             raise WorkerDiedError(
-                f"{worker.name} (pid {worker.pid}) {state}. `await {whose}.worker.restart()` "
+                f"{worker.name} (pid {worker.pid}) {state}. `await {whose}.worker.{mend}()` "
                 "brings it back.",
                 worker.log_tail(),
             )

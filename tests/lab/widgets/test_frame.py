@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from array import array
 from datetime import datetime, timezone
 
@@ -155,3 +157,11 @@ def test_an_empty_page_is_an_answer() -> None:
 def test_long_names_are_cut() -> None:
     assert shortened("x" * 100, 10) == "x" * 9 + "…"
     assert shortened("x" * 10, 10) == "x" * 10
+
+
+def test_the_lab_is_there_without_jupyter_s_widgets() -> None:
+    code = (
+        "import sys; import streamlib.lab, streamlib.lab.widgets.observer as _\n"
+        "assert not {'anywidget', 'ipywidgets', 'IPython'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
