@@ -24,6 +24,7 @@ from temporalio.service import RPCStatusCode
 
 from streamlib import (
     ItemDecodeError,
+    ItemDescription,
     OffsetTruncatedError,
     StreamError,
     Subscription,
@@ -154,21 +155,30 @@ class Commands:
         found: Content = {"offset": offset, "found": False, "error": ""}
         try:
             item = await asyncio.wait_for(self._peek(offset), PATIENCE)
-            about = (await self._client.describe(from_offset=offset, items=1)).items
         except (StreamError, RPCError, asyncio.TimeoutError, StopAsyncIteration) as error:
             return {**found, "error": str(error) or "nothing was read in time"}
-        if item.offset != offset or not about or about[0].offset != offset:
+        if item.offset != offset:
             return {**found, "error": f"offset {offset} is no longer in the log"}
+        about = await self._about(offset)
         converter = self._temporal.data_converter.payload_converter
         return {
             **found,
             "found": True,
             "topic": shortened(item.topic, 200),
-            "size": about[0].size,
+            "size": about.size if about else item.data.payload.ByteSize(),
             **value_of(item.data.payload, converter.from_payload),
-            "publisher": about[0].publisher_id and shortened(about[0].publisher_id, 200),
-            "sequence": about[0].sequence,
+            "publisher": shortened(about.publisher_id, 200)
+            if about and about.publisher_id
+            else None,
+            "sequence": about.sequence if about else None,
         }
+
+    async def _about(self, offset: int) -> ItemDescription | None:
+        """What the stream says of one item; None where it does not, or no longer."""
+        with suppress(StreamError, RPCError):
+            rows = (await self._client.describe(from_offset=offset, items=1)).items
+            return rows[0] if rows and rows[0].offset == offset else None
+        return None
 
     async def _peek(self, offset: int) -> WorkflowStreamItem[RawValue]:
         reader = self._client.subscribe(from_offset=offset, result_type=RawValue)

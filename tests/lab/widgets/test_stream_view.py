@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Worker
 
+from bench.grown import GrownHub, GrownInput
 from streamlib import WorkflowStreamClient, lab
 from streamlib.lab import LabError, view
 from streamlib.lab.widgets.stream_view import StreamView
 from streamlib.scenarios.hub import HubWorkflow
+from tests.server import hosts
 
 pytestmark = pytest.mark.server
 
@@ -305,6 +309,46 @@ async def test_a_stream_that_is_not_there_is_said(client: Client, open_view: Ope
     frame = await page.frame(lambda frame: frame["trouble"])
     assert frame["stream"] is None
     assert "no-such-workflow" in page.view._repr_mimebundle_()[0]["text/html"]
+
+
+async def test_of_a_peer_s_host_the_end_is_shown_and_that_there_is_no_more_to_see(
+    client: Client, open_view: Open
+) -> None:
+    name = f"peer-{uuid.uuid4().hex[:8]}"
+    async with Worker(client, task_queue=name, workflows=[hosts.PeerHub]):
+        await client.start_workflow(
+            hosts.PeerHub.run, hosts.PeerHubInput(), id=name, task_queue=name
+        )
+        stream = WorkflowStreamClient.create(client, name)
+        await publish(stream, "news", 3)
+        page = await open_view(of=stream)
+        page.look()
+        frame = await page.frame(lambda frame: frame["stream"] and frame["stream"]["end"] == 3)
+        assert (frame["stream"]["describes"], frame["trouble"]) == (False, "")
+        await publish(stream, "news", 2)
+        await page.frame(lambda frame: frame["stream"]["end"] == 5)
+        assert (await page.ask("item", offset=1))["found"] is True
+        await client.get_workflow_handle(name).terminate()
+
+
+async def test_an_index_keeps_its_meaning_when_a_run_hands_over(
+    client: Client, open_view: Open
+) -> None:
+    name = f"grown-{uuid.uuid4().hex[:8]}"
+    async with Worker(client, task_queue=name, workflows=[GrownHub]):
+        hub = await client.start_workflow(
+            GrownHub.run, GrownInput(40, keep=20), id=name, task_queue=name
+        )
+        page = await open_view(of=WorkflowStreamClient.create(client, name))
+        page.look()
+        before = await page.frame(lambda frame: frame["stream"] and frame["stream"]["end"] == 40)
+        await hub.signal(GrownHub.roll)
+        after = await page.frame(lambda frame: frame["stream"]["seams"] == [40])
+        assert (after["stream"]["base"], after["epoch"]) == (20, before["epoch"])
+        assert after["stream"]["run_id"] != before["stream"]["run_id"]
+        assert after["topics"] == before["topics"]
+        assert (after["items"]["first"], len(after["items"]["topic"])) == (20, 20)
+        await client.get_workflow_handle(name).terminate()
 
 
 def test_a_view_says_what_it_needs(client: Client) -> None:
