@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, expect
 
 from streamlib.lab import processes
 from tests.browser import views
@@ -292,12 +292,11 @@ def test_both_themes_can_be_read_by_everybody(sheet: Sheet, view: View) -> None:
     sheet.run("await hub.execute_update('truncate', 4)")
     view.publish("twice?", lose=True)
     view.said("Playground", "ok")
-    view.root.scroll_into_view_if_needed()
     try:
         for theme in ("light", "dark"):
             set_theme(sheet.page, f"JupyterLab {theme.capitalize()}")
             view.shows(theme=theme)
-            assert views.violations(sheet.page, ".sv") == []
+            assert views.violations(view) == []
     finally:
         set_theme(sheet.page, "JupyterLab Light")
 
@@ -371,6 +370,7 @@ def test_out_of_sight_it_rests_and_back_in_sight_it_catches_up(sheet: Sheet) -> 
     sheet.scroll_to_the_end()
     expect(view.root).not_to_be_in_viewport()
     until(sheet.page, lambda: not sheet.run("print(shown._somebody_looks() or '')"))
+    sheet.run("await asyncio.sleep(0.5)")  # what was under way may still arrive
     revision = view.data("rev")
     sheet.run("await publish('news', *range(20))")
     messages, frames = sheet.measure(widget, 3.0)
@@ -502,19 +502,29 @@ def test_without_a_kernel_its_pictures_are_there(
 # ---------------------------------------------------------------- trouble: last, the worker ends
 
 
-def test_a_worker_killed_and_restarted_from_the_view(sheet: Sheet, view: View) -> None:
-    worker = view.part("worker")
+@pytest.fixture
+def worker(view: View, course: Sheet) -> Locator:
+    """The worker's row; nobody else needs the worker, or starts it again."""
+    views.wait_for_the_course(course)
+    return view.part("worker")
+
+
+def test_a_worker_killed_and_restarted_from_the_view(
+    sheet: Sheet, view: View, worker: Locator
+) -> None:
     has(worker, state="runs", kind="worker")
     worker.get_by_role("button", name="Kill").click()
     has(worker, state="dead")
     says_trouble_and_waits(sheet, view)
+    assert views.violations(view) == []
     worker.get_by_role("button", name="Restart").click()
     has(worker, state="runs")
     recovers(view)
 
 
-def test_a_worker_paused_and_resumed_from_the_view(sheet: Sheet, view: View) -> None:
-    worker = view.part("worker")
+def test_a_worker_paused_and_resumed_from_the_view(
+    sheet: Sheet, view: View, worker: Locator
+) -> None:
     worker.get_by_role("button", name="Pause").click()
     has(worker, state="paused")
     says_trouble_and_waits(sheet, view)

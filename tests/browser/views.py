@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import axe_playwright_python
-from playwright.sync_api import Browser, Locator, Page, WebSocket, expect
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, WebSocket, expect
 
 from tests.browser.jupyter import (
     KERNEL_IS_READY,
@@ -33,6 +33,8 @@ from tests.notebooks import running
 COURSE = "04_truncate"
 
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
+
+VIEWPORT: ViewportSize = {"width": 1280, "height": 900}
 
 SECONDS = 20.0
 """What a slow machine may take for anything that is not timed."""
@@ -291,7 +293,7 @@ def open_sheet(browser: Browser, lab: Jupyter, name: str, *cells: str) -> Sheet:
 
 def open_page(browser: Browser) -> Sheet:
     """A page that counts what a widget does; no notebook is open in it yet."""
-    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page = browser.new_context(viewport=VIEWPORT).new_page()
     sheet = Sheet(page, Seen(), Heard())
     sheet.seen.watch(page)
     sheet.heard.watch(page)
@@ -308,10 +310,14 @@ def begin_the_course(sheet: Sheet, lab: Jupyter) -> None:
     run_command(sheet.page, "notebook:run-all-cells")
 
 
-def has_run_the_course(sheet: Sheet) -> None:
-    """All of it ran; every view is there, in its cell, and painted."""
+def wait_for_the_course(sheet: Sheet) -> None:
     outputs = sheet.page.locator(".jp-Notebook .jp-OutputArea-output")
     outputs.get_by_text("all is well; left running").wait_for(timeout=60_000)
+
+
+def has_run_the_course(sheet: Sheet) -> None:
+    """All of it ran; every view is there, in its cell, and painted."""
+    wait_for_the_course(sheet)
     expected = sum(source.count("lab.view(") for _, source in running.code_cells(COURSE))
     roots = sheet.page.locator(".jp-Notebook .sv")
     expect(roots).to_have_count(expected)
@@ -414,14 +420,23 @@ def until(page: Page, holds: Callable[[], Any], seconds: float = SECONDS) -> Non
     raise AssertionError(f"not within {seconds} s")
 
 
-def violations(page: Page, selector: str) -> list[str]:
-    """What axe finds serious or critical below a selector, a line each."""
+def violations(view: View) -> list[str]:
+    """What axe finds serious or critical in a view, a line each.
+
+    JupyterLab's body has no height and hides what overflows: axe would take nothing for visible.
+    """
+    page = view.page
+    page.set_viewport_size({"width": 1280, "height": 3000})
+    view.root.scroll_into_view_if_needed()
+    expect(view.root).to_be_in_viewport(ratio=0.99)  # its frame aside
     if not page.evaluate("() => 'axe' in window"):
+        page.add_style_tag(content="body { height: 100vh }")
         page.add_script_tag(path=AXE)
-    found: list[dict[str, Any]] = page.evaluate(
-        "what => axe.run(what, {resultTypes: ['violations']}).then(result => result.violations)",
-        selector,
-    )
+    told: dict[str, list[dict[str, Any]]] = page.evaluate("() => axe.run('.sv')")
+    page.set_viewport_size(VIEWPORT)
+    found = told["violations"]
+    looked_at = [each for each in told["passes"] + found if each["id"] == "color-contrast"]
+    assert sum(len(each["nodes"]) for each in looked_at) > 50
     return [
         f"{each['id']} ({each['impact']}): {node['html'][:160]}"
         for each in found
