@@ -31,25 +31,10 @@ from playwright.sync_api import CDPSession, Page, WebSocket, sync_playwright
 from bench.report import RESULTS, machine
 from bench.rig import ROOT, private_home
 from streamlib.lab import processes, server, workers
-from tests.browser.jupyter import CHROMIUM_FLAGS, jupyter, show_notebook
+from tests.browser.jupyter import CHROMIUM_FLAGS, jupyter, show_notebook, write_notebook
 
 NOTEBOOK = "views.ipynb"
 CELL = 'lab.view(stream, "tape", "readers", "dedup", "cost")'
-ONE_CELL = {
-    "cells": [
-        {
-            "cell_type": "code",
-            "id": "view",
-            "metadata": {},
-            "execution_count": None,
-            "outputs": [],
-            "source": CELL,
-        }
-    ],
-    "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-    "nbformat": 4,
-    "nbformat_minor": 5,
-}
 PRELUDE = """
 import asyncio, json, time
 from streamlib import WorkflowStreamClient, lab
@@ -222,7 +207,7 @@ def stage() -> Iterator[Stage]:
     """Start everything, in folders of its own, and end it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="streamlib-views-"))
     (folder / "notebooks").mkdir()
-    (folder / "notebooks" / NOTEBOOK).write_text(json.dumps(ONE_CELL))
+    write_notebook(folder / "notebooks", NOTEBOOK, [CELL])
     with private_home(), contextlib.ExitStack() as ends:
         ends.callback(shutil.rmtree, folder, ignore_errors=True)
         running = asyncio.run(server.start())

@@ -20,7 +20,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import nbformat
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 from streamlib.lab import processes
@@ -244,8 +243,24 @@ def set_theme(page: Page, name: str) -> None:
     page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
 
 
-def write_notebook(running: Jupyter, name: str, cells: Sequence[str]) -> None:
-    """Write a notebook of code cells into what JupyterLab serves."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(each) for each in cells])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(notebook, running.notebooks / name)
+def write_notebook(folder: Path, name: str, cells: Sequence[str]) -> None:
+    """Write a notebook of code cells."""
+    written = [
+        {
+            "cell_type": "code",
+            "id": f"cell-{number}",
+            "metadata": {},
+            "execution_count": None,
+            "outputs": [],
+            "source": source,
+        }
+        for number, source in enumerate(cells)
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    notebook = {
+        "cells": written,
+        "metadata": {"kernelspec": kernel},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    (folder / name).write_text(json.dumps(notebook))

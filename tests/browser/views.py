@@ -284,7 +284,7 @@ class Memory:
 
 def open_sheet(browser: Browser, lab: Jupyter, name: str, *cells: str) -> Sheet:
     """Write a notebook, open it, and run its first cell's code."""
-    write_notebook(lab, name, [PRELUDE, "", *cells])
+    write_notebook(lab.notebooks, name, [PRELUDE, "", *cells])
     sheet = open_page(browser)
     show_notebook(sheet.page, lab, name)
     kexec(sheet.page, PRELUDE, seconds=90)
