@@ -245,7 +245,7 @@ def set_theme(page: Page, name: str) -> None:
 
 def write_notebook(folder: Path, name: str, cells: Sequence[str]) -> None:
     """Write a notebook of code cells."""
-    written = [
+    written: list[dict[str, object]] = [
         {
             "cell_type": "code",
             "id": f"cell-{number}",
