@@ -705,7 +705,7 @@ function head(v) {
 		? { base: count(base), end: count(end), items: count(end - base), size: bytes(stream.bytes) }
 		: { base: "–", end: count(end) };
 	const why = trouble(v), data = { state: v.state };
-	return [["header.head", ["div.title",
+	return [["div.head", ["div.title",
 		["span.name", { title: stream && `${stream.workflow_id}, run ${stream.run_id}` },
 			stream ? short(stream.workflow_id, 60) : "No stream yet"],
 		["span.pill", { data }, pill],
