@@ -166,7 +166,7 @@ class Stage:
               const run = kernel.requestExecute({code, store_history: false});
               let printed = '';
               run.onIOPub = (message) => {
-                printed += message.content.text ?? '';
+                if (message.content.name === 'stdout') printed += message.content.text;
                 if (message.content.ename) printed += message.content.traceback.join('\\n');
               };
               const reply = await run.done;
@@ -194,6 +194,10 @@ class Stage:
         """Wait until the browser holds every item there is."""
         whole = "Number(root.dataset.fetched) === Number(root.dataset.end - root.dataset.base)"
         self.until(f"Number(root.dataset.end) > 0 && {whole}", seconds)
+
+    def rest(self, seconds: float) -> None:
+        """Do nothing, while what arrives is counted: it would not be in a plain sleep."""
+        self.page.wait_for_timeout(seconds * 1000)
 
     def heap(self) -> float:
         """The page's used memory in MB, after a collection."""
@@ -280,9 +284,11 @@ def ingest(it: Stage, rate: int, seconds: float) -> list[Figure]:
     """A flood: nothing may be missing at its end, and what travels stays small."""
     it.kernel("hub, stream = await grown(0); topic = stream.topic('delta')")
     it.render()
+    it.rest(0.5)
     begun = time.monotonic()
     roll = 10.0 if seconds > 15 else 0.0
-    sent = int(it.kernel(f"print(await pour({rate}, {seconds}, {roll}))"))
+    said = it.kernel(f"print(await pour({rate}, {seconds}, {roll}))")
+    sent = int(said.split()[-1])  # what the SDK warns of comes before
     poured = time.monotonic() - begun
     it.until(f"Number(root.dataset.end) >= {sent}")
     it.all_fetched()
@@ -350,13 +356,13 @@ def idle(it: Stage, seconds: float) -> list[Figure]:
     it.kernel("hub, stream = await grown(500)")
     it.render()
     it.all_fetched()
-    time.sleep(3)  # what belongs to the opening
+    it.rest(3)  # what belongs to the opening
     figures = []
     for name, hide in (("idle", "() => {}"), ("hidden", _HIDE)):
         it.page.evaluate(hide)
-        time.sleep(2)
+        it.rest(2)
         begun, frames = time.monotonic(), it.page.evaluate("window.__frames")
-        time.sleep(seconds)  # the measurement itself
+        it.rest(seconds)
         figures += [
             Figure(
                 f"{name}: messages a second", len(it.traffic.since(begun)) / seconds, "/s", "1", 1.3

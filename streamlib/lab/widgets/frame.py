@@ -165,10 +165,7 @@ def frame(seen: Seen) -> Frame:
             [r.key, r.name, list(r.topics), r.position, r.lag, r.missed, r.state, r.own]
             for r in seen.readers
         ],
-        "waiting": [
-            [ids.index(b.publisher_id), b.sequence, [topics.index(topic) for topic in b.topics]]
-            for b in seen.waiting[:WAITING]
-        ],
+        "waiting": _waiting(seen.waiting[:WAITING], topics, ids),
         "waiting_more": max(0, seen.waiting_count - len(seen.waiting[:WAITING])),
         "unsent": seen.unsent,
         "cost": _cost(seen.cost),
@@ -261,6 +258,17 @@ def _runs(items: Iterable[ItemDescription], ids: Names) -> list[list[int]]:
 
 def _whose(item: ItemDescription, ids: Names) -> int:
     return -1 if item.publisher_id is None else ids.index(item.publisher_id)
+
+
+def _waiting(batches: Sequence[WaitingBatch], topics: Names, ids: Names) -> list[list[Any]]:
+    """Batches and their items' topics; of no more than `ITEMS` items in all."""
+    rows: list[list[Any]] = []
+    left = ITEMS
+    for batch in batches:
+        of_topic = [topics.index(topic) for topic in batch.topics[:left]]
+        rows.append([ids.index(batch.publisher_id), batch.sequence, of_topic])
+        left -= len(of_topic)
+    return rows
 
 
 def _cost(cost: Cost | None) -> Frame | None:

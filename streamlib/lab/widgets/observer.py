@@ -110,11 +110,11 @@ class Observer:
 
     def look(self, looking: bool) -> None:
         """Begin to look, or stop to; what was missed meanwhile is caught up at once."""
-        if looking:
+        if not looking:
+            self._looking.clear()
+        elif not self._looking.is_set():  # a browser says so again and again
             self.wake()
             self._looking.set()
-        else:
-            self._looking.clear()
 
     def wake(self) -> None:
         """Look at everything again now."""

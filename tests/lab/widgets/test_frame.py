@@ -94,6 +94,7 @@ def test_a_frame_of_the_longest_names_and_most_items_stays_below_64_kb() -> None
     for name, who, _ in rows:
         seen.topics.index(name)
         seen.ids.index(who)
+    seen.waiting = [WaitingBatch("p", number, ["t"] * 4_000) for number in range(50)]
     text = json.dumps(frame(seen), separators=(",", ":"))
     assert len(text) <= 64 * 1024
     assert len(frame(seen)["items"]["topic"]) == ITEMS
