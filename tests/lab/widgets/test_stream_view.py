@@ -102,6 +102,15 @@ async def test_the_first_frame_is_there_when_the_view_is(
     assert repr(page.view).endswith("offsets 0 to 3>")
 
 
+async def test_a_handle_or_an_id_will_do(
+    session: lab.Session, hub: WorkflowHandle[HubWorkflow, str], open_view: Open
+) -> None:
+    for of in (hub, hub.id):
+        page = await open_view("tape", of=of)
+        assert page.view.client.temporal_client is session.client
+        assert page.view.frame["stream"]["workflow_id"] == hub.id
+
+
 async def test_it_follows_while_somebody_looks_and_not_otherwise(
     stream: WorkflowStreamClient, open_view: Open
 ) -> None:
