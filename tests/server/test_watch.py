@@ -115,12 +115,24 @@ async def test_a_rejected_update_leaves_no_trace(client: Client, start: Start) -
     await following
 
 
+def worked(hub: WorkflowHandle[Any, Any]) -> Callable[[], Awaitable[bool]]:
+    """Whether the history ends with a task that is done."""
+
+    async def ends() -> bool:
+        last = (await hub.fetch_history()).events[-1].event_type
+        return last == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+
+    return ends
+
+
 async def test_watching_writes_no_history(client: Client, start: Start) -> None:
     hub = await start()
     await hub.signal("say", args=["t", [1]])
-    async with WorkflowStreamClient.create(client, hub.id).watch() as watch:
+    stream = WorkflowStreamClient.create(client, hub.id)
+    async with stream.watch() as watch:
         await until(watch, lambda said: said.caught_up)
-        await becomes(agrees(watch, hub))
+        assert (await anext(stream.subscribe())).offset == 0  # the signal's task is done,
+        assert await becomes(worked(hub))  # and written down
         before = await counted(hub)
         for _ in range(20):
             async with WorkflowStreamClient.create(client, hub.id).watch() as other:
