@@ -110,12 +110,12 @@ class Commands:
     async def answer(self, asked: Content) -> tuple[Content, Buffers]:
         """Carry out one command and return its answer; raises nothing but CancelledError."""
         kind, number = asked.get("kind"), asked.get("id")
-        if kind == "range":
-            about, buffers = await self._range(asked)
-            return {"kind": "range", "id": number, **about}, buffers
-        if kind == "item":
-            return {"kind": "item", "id": number, **await self._item(asked)}, []
         try:
+            if kind == "range":
+                about, buffers = await self._range(asked)
+                return {"kind": "range", "id": number, **about}, buffers
+            if kind == "item":
+                return {"kind": "item", "id": number, **await self._item(asked)}, []
             text = await self._do[str(kind)](asked)
             return {"kind": "done", "id": number, "ok": True, "text": text}, []
         except KeyError:
@@ -127,7 +127,8 @@ class Commands:
         except (RefusedError, StreamError, LabError, RPCError, RuntimeError, ValueError) as error:
             text = str(error)
         finally:
-            self._observer.wake()
+            if kind not in ("range", "item"):  # they look, and change nothing
+                self._observer.wake()
         return {"kind": "done", "id": number, "ok": False, "text": text}, []
 
     async def _range(self, asked: Content) -> tuple[Content, Buffers]:

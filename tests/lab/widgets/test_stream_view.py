@@ -284,7 +284,9 @@ async def test_a_command_that_makes_no_sense_is_answered(open_view: Open) -> Non
     ):
         answer = await page.ask(**content)
         assert (answer["ok"], bool(answer["text"])) == (False, True), content
-    page.tell(kind="range", id="bad", first="x", count=None)  # whatever it is: no exception
+    for kind in ("range", "item"):
+        answer = await page.ask(kind, first="x", offset=-1)
+        assert (answer["kind"], answer["ok"]) == ("done", False)
     page.tell(kind=None)
 
 
