@@ -166,8 +166,12 @@ def open_notebook(browser: Browser, running: Jupyter, name: str, seen: Seen) -> 
 
 
 def show_notebook(page: Page, running: Jupyter, name: str) -> None:
-    """Open a notebook in a page; its kernel is ready on return."""
-    page.goto(f"{running.url}/lab/tree/{name}?reset&token={running.token}")
+    """Open a notebook in a page; its kernel is ready on return.
+
+    In a workspace of its own: pages that share one open each other's notebooks at a reload.
+    """
+    workspace = Path(name).stem
+    page.goto(f"{running.url}/lab/workspaces/{workspace}/tree/{name}?reset&token={running.token}")
     wait_until_ready(page)
 
 
@@ -241,6 +245,7 @@ def set_theme(page: Page, name: str) -> None:
     run_command(page, "apputils:change-theme", theme=name)
     light = "true" if "Light" in name else "false"
     page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
+    page.wait_for_selector("#jupyterlab-splash", state="detached")  # it covers the page meanwhile
 
 
 def write_notebook(folder: Path, name: str, cells: Sequence[str]) -> None:

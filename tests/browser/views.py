@@ -182,6 +182,8 @@ class View:
 
     def click_item(self, offset: int) -> None:
         """Click the tape's cell of this offset; where cells are is learned from a first click."""
+        self.tape.press("Escape")  # what was selected before tells nothing
+        expect(self.root).not_to_have_attribute("data-selected", re.compile(".*"))
         self.tape.scroll_into_view_if_needed()
         middle = 60  # of the row of cells, with or without a row of seams above it
         x = 110.0 if self.number("base") else 24.0  # right of the stub for what is gone
