@@ -138,7 +138,7 @@ class Traffic:
 
     def _came(self, data: str | bytes) -> None:
         raw = data.encode() if isinstance(data, str) else data
-        if b"comm_msg" in raw:
+        if b'"comm_id"' in raw:  # not the kernel's own: busy, idle
             self.arrived.append((time.monotonic(), len(raw)))
 
     def since(self, begun: float) -> list[int]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.jupyter import Jupyter, Seen, open_notebook, run_command
+from tests.browser.views import View
 from tests.notebooks import running
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
@@ -29,6 +30,20 @@ def photograph(page: Page, folder: Path, name: str) -> None:
         page.screenshot(path=folder / f"{name}-{number}.png")
         if at_the_end:
             break
+
+
+def shows_its_views(page: Page, name: str) -> None:
+    """Whoever runs all, and only then looks, sees what each stream came to."""
+    roots = page.locator(".jp-Notebook .sv")
+    expect(roots).to_have_count(
+        sum("lab.view(" in source for _, source in running.code_cells(name))
+    )
+    for number in range(roots.count()):
+        view = View(roots.nth(number))
+        view.is_painted()
+        view.shows(state="closed")
+        view.has_fetched_all()
+        assert view.number("end") > 0
 
 
 AT_ONCE = ("02", "03", "04")
@@ -79,5 +94,6 @@ def test_run_all_in_jupyterlab(
     assert page.locator(".jp-MarkdownOutput img").evaluate_all(
         "images => images.every(image => image.naturalWidth > 0 && image.alt)"
     )
+    shows_its_views(page, name)
     assert (seen.foreign, seen.errors) == ([], [])
     page.context.close()

@@ -129,8 +129,13 @@ class View:
 
     def is_painted(self) -> None:
         """Bring it into view, and wait until its newest picture is on the page."""
-        self.root.scroll_into_view_if_needed()
-        self.shows_that("d.painted !== undefined && d.painted === d.rev")
+        is_there = "({dataset: d}) => d.painted !== undefined && d.painted === d.rev"
+
+        def painted() -> bool:
+            self.root.scroll_into_view_if_needed()  # what is above it may still grow
+            return bool(self.root.evaluate(is_there))
+
+        until(self.page, painted)
 
     def has_fetched_all(self) -> None:
         self.shows_that("+d.fetched === d.end - d.base")

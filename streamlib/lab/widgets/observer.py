@@ -6,7 +6,9 @@
                                             --> frame --> show
 
 It writes nothing to the workflow's history: it waits through the reader that all subscriptions
-share, and reads by query what is new since it last looked. While nobody looks it does nothing.
+share, and reads by query what is new since it last looked. Out of sight it asks now and then
+whether the run has moved, so that there is something to see later; while no browser has the view,
+it does nothing.
 Belongs to one event loop; knows no widget. Next: `commands.py`, what a view's buttons do.
 """
 
@@ -16,6 +18,8 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -52,6 +56,9 @@ PACE = 0.1
 SAMPLE = 0.2
 """Seconds between two looks at what changes in this process: readers, unsent items."""
 
+REST = 2.0
+"""Seconds between two looks while the view is out of sight."""
+
 BACKGROUND = 1.0
 """Seconds between two looks at the processes behind the stream."""
 
@@ -85,10 +92,18 @@ class Observer:
         self._shown: Frame = {}
         self._rev = 0
         self._looking = asyncio.Event()
+        self._near = asyncio.Event()
         self._woken = asyncio.Event()
         self._stale = True
         self._watch: StreamWatch | None = None
         self._failure = ""
+        self._mark: object = None
+        """Where the run stood when the server was last asked."""
+        self._run_asked = ""
+        """The run that was asked which updates it takes."""
+        self._over = False
+        self._final = False
+        """Whether the description was taken after the end, so that nothing can change any more."""
         self._tasks: list[asyncio.Task[None]] = []
         self._describing: asyncio.Task[None] | None = None
         self._next_background = 0.0
@@ -108,8 +123,15 @@ class Observer:
         if self._watch is not None:
             await self._watch.aclose()
 
-    def look(self, looking: bool) -> None:
-        """Begin to look, or stop to; what was missed meanwhile is caught up at once."""
+    def look(self, looking: bool, *, near: bool = True) -> None:
+        """Begin to look, or stop to; what was missed meanwhile is caught up at once.
+
+        `near`: a browser still has the view, if out of sight.
+        """
+        if near:
+            self._near.set()
+        else:
+            self._near.clear()
         if not looking:
             self._looking.clear()
         elif not self._looking.is_set():  # a browser says so again and again
@@ -168,6 +190,7 @@ class Observer:
                         described = activity.progress
                         self._woken.set()
                         await self._looking.wait()
+                self._over = True
                 self._stale = True
                 self._woken.set()
                 return
@@ -179,17 +202,23 @@ class Observer:
     async def _run(self) -> None:
         """Look, show, and rest. One look that fails is no reason to be blind for ever."""
         while True:
-            await self._looking.wait()
-            alarm = asyncio.get_running_loop().call_later(SAMPLE, self._woken.set)
+            await self._near.wait()
+            in_sight = self._looking.is_set()
+            alarm = asyncio.get_running_loop().call_later(
+                SAMPLE if in_sight else REST, self._woken.set
+            )
             await self._woken.wait()  # `wait_for` may swallow a cancellation, before Python 3.12
             alarm.cancel()
             self._woken.clear()
             begun = time.monotonic()
             try:
+                if not in_sight:
+                    self._stale |= await self._has_moved()
                 await self._look()
             except Exception as error:
                 self._failure = f"{type(error).__name__}: {error}"
-            self._show_if_new()
+            if self._looking.is_set():
+                self._show_if_new()
             await asyncio.sleep(max(0.0, begun + PACE - time.monotonic()))
 
     async def _look(self) -> None:
@@ -204,8 +233,19 @@ class Observer:
             before = [(part.name, part.state) for part in self.seen.parts]
             await self._note_background()
             if before != [(part.name, part.state) for part in self.seen.parts]:
-                self._stale = True  # somebody may be back who can answer
+                self._stale |= not self._final  # somebody may be back who can answer
         await self._note_watch()
+
+    async def _has_moved(self) -> bool:
+        """Whether the run has, by the server's word: no worker is troubled for it."""
+        if self._final:
+            return False
+        handle = self.client.temporal_client.get_workflow_handle(self.client.workflow_id)
+        before = self._mark
+        with suppress(RPCError):
+            about = await handle.describe(rpc_timeout=timedelta(seconds=BACKGROUND))
+            self._mark = about.run_id, about.status, about.history_length
+        return self._mark != before
 
     def _show_if_new(self) -> None:
         seen = self._frame()
@@ -215,12 +255,16 @@ class Observer:
             self._show(self.frame())
 
     async def _describe_and_say(self) -> None:
+        over = self._over or self.seen.status != "RUNNING"
         try:
             await self._describe()
             self._failure = ""
+            self._final = over
         except Exception as error:
             self._failure = str(error)
             self._stale = not isinstance(error, (NotAStreamError, StreamNotFoundError))
+            with suppress(RPCError):
+                await self._note_run()
             await asyncio.sleep(BACKGROUND)
         self._woken.set()
 
@@ -240,11 +284,13 @@ class Observer:
             about = await self._describe_from(max(about.base_offset, about.end_offset - ITEMS))
         while self._tail and self._tail[0].offset < about.base_offset:
             self._tail.popleft()
-        run_before = before.run_id if self.seen.cost else ""
         self.seen.description = about
         self.seen.tail = list(self._tail)
         self.seen.at = milliseconds(time.time())
-        await self._note_run(new=about.run_id != run_before)
+        await self._note_run()
+        if about.run_id != self._run_asked:
+            self._run_asked = about.run_id
+            self.seen.no_truncate = await self._why_no_truncate()
 
     async def _describe_from(self, offset: int) -> StreamDescription:
         about = await self.client.describe(items=MAX_ROWS, from_offset=offset, batches=BATCHES)
@@ -260,8 +306,8 @@ class Observer:
             return self._tail[-1].offset + 1
         return max(about.base_offset, about.end_offset - ITEMS)
 
-    async def _note_run(self, *, new: bool) -> None:
-        """What the server knows of the run, and what may be asked of it."""
+    async def _note_run(self) -> None:
+        """What the server knows of the run; it needs no worker for it."""
         handle = self.client.temporal_client.get_workflow_handle(self.client.workflow_id)
         about = await handle.describe()
         info = about.raw_description.workflow_execution_info
@@ -274,9 +320,7 @@ class Observer:
             signals=self.seen.description.signals if self.seen.description else 0,
             updates=watch.updates if watch else 0,
         )
-        if new:
-            self.seen.no_truncate = await self._why_no_truncate()
-            self.seen.ui = background.ui_of(self.client.workflow_id, about.run_id)
+        self.seen.ui = background.ui_of(self.client.workflow_id, about.run_id)
 
     async def _why_no_truncate(self) -> str:
         client = self.client.temporal_client
@@ -344,6 +388,8 @@ class Observer:
 
     def _trouble(self) -> str:
         watch = self._watch
-        if self.seen.status != "RUNNING":
+        if self._final:
             return ""
+        if self.seen.status != "RUNNING":
+            return self._failure
         return background.trouble(self.seen.parts) or (watch and watch.trouble) or self._failure

@@ -869,7 +869,7 @@ const PANELS = {
 		const { readers = [] } = v.frame;
 		return panel(v, "readers", "Readers", readers.length && "lag: what is left to read", [], readers.length
 			? ["div", { role: "list" }, ...readers.map((row) => reader(v, row))]
-			: ["p.note", "No reader is open. Open one in a cell: ", ["code", "reader = client.subscribe()"],
+			: ["p.note", "No reader is open. In a cell: ", ["code", "reader = client.subscribe()"],
 				", or in the playground."]);
 	},
 
@@ -893,8 +893,8 @@ const PANELS = {
 
 	cost(v) {
 		const { cost, stream } = v.frame, title = "Cost of this run", kinds = Object.entries(COSTS);
-		if (!cost) return panel(v, "cost", title, "", [], ["p.note", "Nothing is known of the run yet."]);
-		const paces = kinds.map(([kind, [words]]) => [pace(v.costs[kind], cost[kind][1], performance.now()), words]);
+		if (!cost) return panel(v, "cost", title, "", [], ["p.note", "The run is not known yet."]);
+		const paces = v.state === "closed" ? [] : kinds.map(([kind, [words]]) => [pace(v.costs[kind], cost[kind][1], performance.now()), words]);
 		const [left, what] = paces.filter(([ms]) => ms !== null).sort((a, b) => a[0] - b[0])[0] ?? [];
 		return panel(v, "cost", title, `run ${(stream?.seams.length ?? 0) + 1}, began ${span(v.age(cost.run_began_ms))} ago`, [],
 			...kinds.map(([kind, [words, format]]) => {
@@ -906,7 +906,7 @@ const PANELS = {
 					["div.meter", { role: "img", "aria-label": `${words}: ${says}` },
 						["i", { style: `width:${clamp((used / limit) * 100, 0.6, 100)}%` }],
 						mark && ["u", { style: `left:${(mark / limit) * 100}%`,
-							title: `suggested: continue as new from ${format(mark)} on` }]]];
+							title: `continue as new from ${format(mark)} on` }]]];
 			}), ["p.note.pace", { data: { "left-ms": left && Math.round(left) } }, left === undefined
 				? "From the mark on, the server suggests to continue as new."
 					: `At this pace the run's limit of ${what} is ${span(left)} away.`]);

@@ -50,7 +50,7 @@ Reset = Callable[[], Awaitable[WorkflowStreamClient]]
 class StreamView(anywidget.AnyWidget):
     """A live view of a stream. Make one with `lab.view`.
 
-    Watching costs the stream no history, and next to nothing while nobody looks.
+    Watching costs the stream no history, and next to nothing while it is out of sight.
     """
 
     _esm = travelling((HERE / "stream_view.js").read_text("utf-8"))
@@ -68,7 +68,7 @@ class StreamView(anywidget.AnyWidget):
     ) -> None:
         """Begin to watch `client`'s stream, in the running event loop."""
         self._loop = asyncio.get_running_loop()
-        self._loop_ran = time.monotonic()
+        self._begun = self._loop_ran = time.monotonic()
         self._reset = reset
         self._heard: dict[str, tuple[float, bool]] = {}  # when, and whether it is visible
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -77,6 +77,7 @@ class StreamView(anywidget.AnyWidget):
         first = _elsewhere(self._observer.first_look, FIRST_LOOK) or self._observer.frame()
         super().__init__(frame=first, options={"panels": list(panels), "reset": reset is not None})
         self._observer.start()
+        self._look()
         self._keep(self._run_the_clock())
         self.on_msg(self._on_message)
         threading.Thread(target=self._beat, name="stream-view", daemon=True).start()
@@ -148,12 +149,18 @@ class StreamView(anywidget.AnyWidget):
             self.send({**done, "ok": True, "text": "a fresh stream"})
 
     def _look(self) -> None:
-        """Look while anybody does."""
-        self._observer.look(self._somebody_looks())
+        """Look while anybody does. A page that is on another part of the notebook comes later."""
+        near = self._somebody_is_there() or time.monotonic() - self._begun < SILENT
+        self._observer.look(self._somebody_looks(), near=near)
 
     def _somebody_looks(self) -> bool:
         now = time.monotonic()
         return any(visible and now - when < FORGET for when, visible in self._heard.values())
+
+    def _somebody_is_there(self) -> bool:
+        now = time.monotonic()
+        heard = list(self._heard.values())  # the heart beats on a thread of its own
+        return any(now - when < SILENT for when, _ in heard)
 
     async def _run_the_clock(self) -> None:
         """Show that the event loop runs, and notice who looks no more."""
@@ -161,15 +168,13 @@ class StreamView(anywidget.AnyWidget):
             self._loop_ran = time.monotonic()
             await asyncio.sleep(BEAT / 2)
             if not self._somebody_looks():
-                self._observer.look(False)
+                self._look()
 
     def _beat(self) -> None:
         """Show that the kernel lives, also while a cell blocks its event loop."""
         while not self._over.wait(BEAT):
-            now = time.monotonic()
-            heard = list(self._heard.values())
-            if any(now - when < SILENT for when, _ in heard):
-                self.send({"kind": "beat", "loop": round(now - self._loop_ran, 2)})
+            if self._somebody_is_there():
+                self.send({"kind": "beat", "loop": round(time.monotonic() - self._loop_ran, 2)})
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` in the background; asyncio itself would forget it."""

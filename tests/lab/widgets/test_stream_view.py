@@ -16,7 +16,7 @@ from bench.grown import GrownHub, GrownInput
 from streamlib import WorkflowStreamClient, lab
 from streamlib.lab import LabError, view
 from streamlib.lab.widgets.stream_view import StreamView
-from streamlib.scenarios.hub import HubWorkflow
+from streamlib.scenarios.hub import HubInput, HubWorkflow
 from tests.server import hosts
 
 pytestmark = pytest.mark.server
@@ -314,6 +314,38 @@ async def test_a_stream_that_has_ended_is_shown_with_its_end(
     page.look()
     frame = await page.frame(lambda frame: frame["stream"]["status"] == "COMPLETED")
     assert (frame["stream"]["end"], frame["trouble"]) == (3, "")
+
+
+async def test_what_happened_out_of_sight_is_there_though_nobody_can_answer_any_more(
+    client: Client, open_view: Open
+) -> None:
+    """As after *Run All*: the view is scrolled to when its stream's worker is gone."""
+    name = f"unseen-{uuid.uuid4().hex[:8]}"
+    async with Worker(client, task_queue=name, workflows=[HubWorkflow]):
+        hub = await client.start_workflow(HubWorkflow.run, HubInput(name), id=name, task_queue=name)
+        stream = WorkflowStreamClient.create(client, name)
+        page = await open_view(of=stream)
+        await publish(stream, "news", 3)
+        await hub.signal(HubWorkflow.close)
+        await hub.result()
+        await until(lambda: page.view._observer._final)
+    page.look()
+    frame = await page.frame(lambda frame: frame["stream"] and frame["stream"]["end"] == 3)
+    assert (frame["stream"]["status"], frame["trouble"]) == ("COMPLETED", "")
+
+
+async def test_an_end_that_nobody_can_describe_is_said(client: Client, open_view: Open) -> None:
+    name = f"unseen-{uuid.uuid4().hex[:8]}"
+    stream = WorkflowStreamClient.create(client, name)
+    async with Worker(client, task_queue=name, workflows=[HubWorkflow]):
+        hub = await client.start_workflow(HubWorkflow.run, HubInput(name), id=name, task_queue=name)
+        await publish(stream, "news", 3)
+        await hub.signal(HubWorkflow.close)
+        await hub.result()
+    page = await open_view(of=stream)
+    page.look()
+    frame = await page.frame(lambda frame: frame["trouble"])
+    assert "does not answer" in frame["trouble"]
 
 
 async def test_a_stream_that_is_not_there_is_said(client: Client, open_view: Open) -> None:
