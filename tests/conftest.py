@@ -21,8 +21,13 @@ from temporalio.client import Client
 
 
 def pytest_configure() -> None:
-    """A time limit around the run ends it as Ctrl-C does: the fixtures still stop the server."""
+    """A time limit around the run ends it as Ctrl-C does: the fixtures still stop the server.
+
+    And Ctrl-C works in what tests start, also where a shell runs this in the background: there
+    it is ignored, and children inherit that.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
