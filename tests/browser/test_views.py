@@ -263,6 +263,41 @@ def test_the_tape_is_moved_by_keys(sheet: Sheet, view: View) -> None:
     assert view.data("selected") == ""
 
 
+def test_the_tape_is_moved_by_the_mouse(sheet: Sheet, view: View) -> None:
+    sheet.run("await publish('many', *range(300))")
+    view.shows(end=310, fetched=310, follow="true")
+    expect(view.tape).to_have_attribute("data-last", "309")
+    view.tape.scroll_into_view_if_needed()
+    box = view.tape.bounding_box()
+    assert box is not None
+    x, y, mouse = box["x"] + 300, box["y"] + 60, sheet.page.mouse
+    scale = view.scale()
+    mouse.move(x, y)
+    mouse.down()
+    mouse.move(x + 10 * scale, y, steps=5)
+    mouse.up()
+    view.shows(follow="false")
+    expect(view.tape).not_to_have_attribute("data-last", "309")
+    assert view.data("selected") == ""  # a drag is no click
+
+    before = int(view.tape.get_attribute("data-first") or 0)
+    sheet.page.keyboard.down("Shift")
+    mouse.wheel(0, -20 * scale)
+    until(sheet.page, lambda: int(view.tape.get_attribute("data-first") or 0) < before)
+    sheet.page.keyboard.up("Shift")
+    sheet.page.keyboard.down("Control")
+    mouse.wheel(0, 60)
+    until(sheet.page, lambda: view.scale() < scale)
+    sheet.page.keyboard.up("Control")
+
+    strip = view.panel("Tape").locator("canvas").last
+    strip.click(position={"x": 2, "y": 14})
+    expect(view.tape).to_have_attribute("data-first", "0")
+    view.press("Tape", "Fit")
+    expect(view.tape).to_have_attribute("data-last", "309")
+    expect(view.tape).to_have_attribute("data-first", "0")
+
+
 def test_jupyter_s_keys_do_nothing_in_a_view(sheet: Sheet, view: View) -> None:
     before = sheet.cells()
     places = [

@@ -115,6 +115,10 @@ class View:
     def number(self, name: str) -> int:
         return int(self.data(name))
 
+    def scale(self) -> float:
+        """The tape's pixels an item."""
+        return float(self.tape.get_attribute("data-scale") or 0)
+
     def shows(self, **wanted: object) -> None:
         """Wait until the view says so of itself."""
         has(self.root, **wanted)
@@ -194,8 +198,7 @@ class View:
         x = 110.0 if self.number("base") else 24.0  # right of the stub for what is gone
         self.tape.click(position={"x": x, "y": middle})
         expect(self.root).to_have_attribute("data-selected", re.compile(r"^\d+$"))
-        scale = float(self.tape.get_attribute("data-scale") or 0)
-        x += (offset - self.number("selected")) * scale
+        x += (offset - self.number("selected")) * self.scale()
         self.tape.click(position={"x": x, "y": middle})
         self.shows(selected=offset)
 
@@ -398,6 +401,7 @@ def says_that_the_kernel_is_gone(sheet: Sheet, view: View) -> None:
     for each in commands.all():
         expect(each).to_be_disabled()
     view.shows(base=0, end=10)  # the last picture stays
+    assert violations(view) == []
     sheet.page.wait_for_function(KERNEL_IS_READY)
     old = view.root.element_handle()
     run_command(sheet.page, "notebook:run-all-cells")
