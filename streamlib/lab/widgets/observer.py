@@ -24,7 +24,7 @@ from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from temporalio.api.sdk.v1 import WorkflowMetadata
-from temporalio.client import RPCError, WorkflowQueryFailedError
+from temporalio.client import RPCError, WorkflowExecutionStatus, WorkflowQueryFailedError
 
 from streamlib import (
     ItemDescription,
@@ -102,6 +102,7 @@ class Observer:
         self._run_asked = ""
         """The run that was asked which updates it takes."""
         self._over = False
+        """Whether the stream has ended, as far as is known."""
         self._final = False
         """Whether the description was taken after the end, so that nothing can change any more."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -245,6 +246,7 @@ class Observer:
         with suppress(RPCError):
             about = await handle.describe(rpc_timeout=timedelta(seconds=BACKGROUND))
             self._mark = about.run_id, about.status, about.history_length
+            self._over |= about.status not in (None, WorkflowExecutionStatus.RUNNING)
         return self._mark != before
 
     def _show_if_new(self) -> None:
