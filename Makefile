@@ -16,7 +16,7 @@ help:
 	@echo "make check     format, lint, types and the fast tests, in under a minute"
 	@echo "make format    put the code into its format"
 	@echo "make lock      renew requirements.lock (needs uv)"
-	@echo "make sizes     lines of code of the library's parts"
+	@echo "make sizes     lines of code by folder; fails if something is too large"
 	@echo "make bench     measure it beside the peer, in 10 minutes; make bench-quick in 3"
 	@echo "make bench-views  measure the live view in a browser, in 7 minutes"
 

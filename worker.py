@@ -9,7 +9,7 @@ configured, the lab's scripted one. It leaves them running when it ends (`make s
 
 import sys
 
-from streamlib.connect import target
+from streamlib.scenarios.connect import target
 from streamlib.scenarios.llm import source
 from streamlib.scenarios.worker import main
 
@@ -17,13 +17,15 @@ from streamlib.scenarios.worker import main
 async def servers_first(llm: bool) -> None:
     """Start what the worker needs, unless the environment or a Temporal profile names it."""
     if not target().external:
-        from streamlib.lab import server  # needs the `lab` extra, which an external server doesn't
+        from streamlib.lab.machine import (
+            server,  # needs the `lab` extra, which an external server doesn't
+        )
 
         if await server.status() is None:
             started = await server.start()
             print(f"started the dev server at {started} (`make stop` ends it)", flush=True)
     if llm and source() is None:
-        from streamlib.lab import scripted
+        from streamlib.lab.machine import scripted
 
         await scripted.stand_in()
 

@@ -27,8 +27,8 @@ from temporalio.service import RPCError
 
 from bench.hubs import SIDES, Side
 from streamlib.errors import StreamUnavailableError
-from streamlib.lab import processes, server
-from streamlib.lab.processes import Process
+from streamlib.lab.machine import processes, server
+from streamlib.lab.machine.processes import Process
 
 ROOT = Path(__file__).resolve().parent.parent
 

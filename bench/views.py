@@ -30,7 +30,7 @@ from playwright.sync_api import CDPSession, Page, WebSocket, sync_playwright
 
 from bench.report import RESULTS, machine
 from bench.rig import ROOT, private_home
-from streamlib.lab import processes, server, workers
+from streamlib.lab.machine import processes, server, workers
 from tests.browser.jupyter import CHROMIUM_FLAGS, jupyter, show_notebook, write_notebook
 
 NOTEBOOK = "views.ipynb"

@@ -9,9 +9,12 @@ from temporalio import workflow as _workflow
 
 # The library keeps no state of a workflow, so the sandbox need not load it anew for every run.
 with _workflow.unsafe.imports_passed_through():
-    from .client import TopicHandle, WorkflowStreamClient
-    from .describe import ItemDescription, PublisherDescription, StreamDescription
-    from .errors import (
+    from streamlib.client.client import TopicHandle, WorkflowStreamClient
+    from streamlib.client.subscriber import Subscription, open_subscriptions
+    from streamlib.client.watch import Activity, StreamWatch, WaitingBatch
+    from streamlib.core.ledger import Batch
+    from streamlib.core.rollover import RollOverReason
+    from streamlib.errors import (
         InvalidOffsetError,
         InvalidTopicError,
         ItemDecodeError,
@@ -28,13 +31,10 @@ with _workflow.unsafe.imports_passed_through():
         TruncateOutOfRangeError,
         UnsentItemsWarning,
     )
-    from .ledger import Batch
-    from .rollover import RollOverReason
-    from .stream import WorkflowStream
-    from .subscriber import Subscription, open_subscriptions
-    from .topic import WorkflowTopicHandle
-    from .watch import Activity, StreamWatch, WaitingBatch
-    from .wire import (
+    from streamlib.host.stream import WorkflowStream
+    from streamlib.host.topic import WorkflowTopicHandle
+    from streamlib.wire.describe import ItemDescription, PublisherDescription, StreamDescription
+    from streamlib.wire.shapes import (
         PollInput,
         PollResult,
         PublishEntry,

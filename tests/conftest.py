@@ -47,7 +47,7 @@ def home() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def server(home: Path) -> Iterator[str]:
     """The address of a real dev server, shared by the whole session."""
-    from streamlib.lab import server as servers
+    from streamlib.lab.machine import server as servers
 
     try:
         yield asyncio.run(servers.start()).address

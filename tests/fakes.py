@@ -24,10 +24,7 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.converter import PayloadConverter
 from temporalio.service import RPCError, RPCStatusCode
 
-from streamlib.dedup import Publishers
-from streamlib.errors import StreamNotFoundError, StreamUnavailableError
-from streamlib.log import Item, Log
-from streamlib.transport import (
+from streamlib.client.transport import (
     Closed,
     Happening,
     Noted,
@@ -38,16 +35,12 @@ from streamlib.transport import (
     TruncatedDuringPollError,
     WorkWaits,
 )
-from streamlib.wire import (
-    PUBLISH_SIGNAL,
-    Answer,
-    answer_json,
-    encode_item,
-    parse_answer,
-    parse_publish,
-    publish_json,
-    wire_size,
-)
+from streamlib.core.dedup import Publishers
+from streamlib.core.log import Item, Log
+from streamlib.errors import StreamNotFoundError, StreamUnavailableError
+from streamlib.wire.encode import answer_json, encode_item, publish_json, wire_size
+from streamlib.wire.parse import parse_answer, parse_publish
+from streamlib.wire.shapes import PUBLISH_SIGNAL, Answer
 
 WORKFLOW_ID = "order-1"
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)

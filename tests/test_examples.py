@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from streamlib import cursor, dedup, log, outbox
+from streamlib.core import cursor, dedup, log, outbox
 
 
 @pytest.mark.parametrize("module", [log, dedup, outbox, cursor], ids=lambda module: module.__name__)

@@ -1,9 +1,7 @@
-"""Imports run one way: a learner who reads a file needs only the files before it.
+"""Imports run one way: a learner who reads a folder needs only the folders before it.
 
-errors <- log, dedup, outbox, cursor <- binding <- wire <- carry, topic, stream     (workflow)
-                                                        <- transport <- publisher, feed
-                                                           <- subscriber, watch <- client  (client)
-... <- scenarios <- lab <- notebooks
+errors <- core <- wire <- { host | client } <- scenarios <- lab <- notebooks
+                                     lab: machine <- session, doctor <- lessons | widgets
 """
 
 from __future__ import annotations
@@ -16,38 +14,24 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "streamlib"
 
-CORE = ["errors", "log", "dedup", "outbox", "cursor", "ledger"]
-SHARED = [*CORE, "binding", "wire", "compress", "describe", "rollover"]
-WORKFLOW = ["carry", "topic", "stream"]
-CLIENT = ["transport", "publisher", "tally", "feed", "subscriber", "watch", "client"]
-SURROUNDINGS = ["home", "connect"]  # of scenarios and lab
-KNOWN = [*SHARED, *WORKFLOW, *CLIENT, *SURROUNDINGS, "__init__"]
-
-# What each module may import of the package: itself a promise of the reading order.
-MAY_IMPORT: dict[str, list[str]] = {
-    "errors": [],
-    **dict.fromkeys(CORE[1:], CORE),
-    "binding": CORE,
-    "wire": [*CORE, "binding"],
-    **dict.fromkeys(("compress", "describe", "rollover"), SHARED),
-    **{name: [*SHARED, *WORKFLOW] for name in WORKFLOW},
-    "transport": SHARED,
-    "publisher": [*SHARED, "transport"],
-    "tally": SHARED,
-    "feed": [*SHARED, "transport", "tally"],
-    "subscriber": [*SHARED, "transport", "feed"],
-    "watch": [*SHARED, "transport", "tally", "feed"],
-    "client": [*SHARED, *CLIENT],
-    "home": [],
-    "connect": ["home"],
-    "__init__": [*SHARED, *WORKFLOW, *CLIENT],
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "core": {"errors"},
+    "wire": {"errors", "core"},
+    "host": {"errors", "core", "wire"},
+    "client": {"errors", "core", "wire"},
+    "__init__": {"errors", "core", "wire", "host", "client"},
+    "scenarios": {"errors", ""},  # the rest through the one public door
+    "lab": {"errors", "", "wire", "scenarios"},
 }
+"""What a folder may import of the others. "" is `streamlib` itself, the public door."""
 
 PURE = {
-    "__future__", "array", "bisect", "collections", "dataclasses", "datetime", "heapq", "typing",
+    "__future__", "array", "bisect", "collections", "dataclasses", "datetime", "enum", "heapq",
+    "itertools", "math", "typing",
 }  # fmt: skip
 NOTEBOOK = {"IPython", "anywidget", "ipykernel", "ipywidgets", "jupyter_client", "nest_asyncio"}
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -59,44 +43,71 @@ def imports(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(here[: len(here) - node.level + 1]) if node.level else ""
             module = ".".join(part for part in (base, node.module) if part)
-            yield module
             yield from (f"{module}.{name.name}" for name in node.names)
 
 
+def module_of(name: str) -> str | None:
+    """The module of the library that an imported name is, or is in; None if it is foreign."""
+    parts = name.split(".")
+    if parts[0] != "streamlib":
+        return None
+    for end in range(len(parts), 0, -1):
+        path = PACKAGE.joinpath(*parts[1:end])
+        if path.with_suffix(".py").is_file() and end > 1:
+            return ".".join(parts[1:end])
+        if path.is_dir():
+            return ".".join([*parts[1:end], "__init__"])
+    raise AssertionError(f"{name} is nowhere")
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
 def siblings(path: Path) -> set[str]:
-    """The modules and subpackages of the library that a file imports."""
-    parts = [name.split(".") for name in imports(path)]
-    names = {part[1] for part in parts if part[0] == "streamlib" and len(part) > 1}
-    return names & {*MODULES, "scenarios", "lab"}
+    """The modules of the library that a file imports."""
+    return {module for name in imports(path) if (module := module_of(name))} - {name_of(path)}
+
+
+def folder(module: str) -> str:
+    """The first part of a module's name; "" for the public door."""
+    return "" if module == "__init__" else module.split(".")[0]
 
 
 def files(*folders: str) -> list[Path]:
-    return sorted(path for folder in folders for path in (PACKAGE / folder).rglob("*.py"))
+    return [path for path in FILES if path.relative_to(PACKAGE).parts[0] in folders]
 
 
-def test_every_module_has_a_place_in_the_reading_order() -> None:
-    assert set(MODULES) <= set(KNOWN)
-    assert set(KNOWN) == set(MAY_IMPORT)
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_only_what_is_read_before_it(module: str) -> None:
-    assert siblings(PACKAGE / f"{module}.py") <= set(MAY_IMPORT[module])
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_folder_imports_only_the_folders_before_it(path: Path) -> None:
+    own = folder(name_of(path)) or "__init__"
+    assert {folder(module) for module in siblings(path)} <= MAY_IMPORT[own] | {own}
 
 
 def test_no_two_modules_import_each_other() -> None:
-    graph = {module: siblings(PACKAGE / f"{module}.py") for module in MODULES}
+    graph = {name_of(path): siblings(path) for path in FILES}
     # A workflow's topic handle names the stream's type, for the type checker only.
-    graph["topic"] -= {"stream"}
+    graph["host.topic"] -= {"host.stream"}
+    # A view's type is named where it is made, before anything of Jupyter is imported.
+    graph["lab.widgets.__init__"] -= {"lab.widgets.stream_view"}
     while leaves := [module for module, needs in graph.items() if not needs & graph.keys()]:
         for leaf in leaves:
             del graph[leaf]
     assert not graph
 
 
-@pytest.mark.parametrize("module", [name for name in CORE if name in MODULES])
-def test_the_core_is_pure_no_io_no_clock_no_asyncio_no_temporalio(module: str) -> None:
-    path = PACKAGE / f"{module}.py"
+def test_in_the_lab_the_machine_knows_no_lesson_and_no_widget() -> None:
+    for path in files("lab"):
+        room = path.relative_to(PACKAGE).parts[1]
+        known = {module.split(".")[1] for module in siblings(path) if module.startswith("lab.")}
+        if room == "machine":
+            assert known <= {"machine", "errors"}, path
+        if room in ("session.py", "doctor.py", "status.py", "lessons", "widgets"):
+            assert not known & ({"lessons", "widgets"} - {room}), path
+
+
+@pytest.mark.parametrize("path", [*files("core"), PACKAGE / "errors.py"], ids=name_of)
+def test_the_core_is_pure_no_io_no_clock_no_asyncio_no_temporalio(path: Path) -> None:
     roots = {name.split(".")[0] for name in imports(path)} - {"streamlib"}
     assert roots <= PURE
     called = {
@@ -107,18 +118,7 @@ def test_the_core_is_pure_no_io_no_clock_no_asyncio_no_temporalio(module: str) -
     assert not called & {"now", "utcnow", "today", "open", "print", "input"}
 
 
-def test_the_two_halves_never_import_each_other() -> None:
-    for module in WORKFLOW:
-        assert not siblings(PACKAGE / f"{module}.py") & set(CLIENT)
-    for module in CLIENT:
-        assert not siblings(PACKAGE / f"{module}.py") & set(WORKFLOW)
-
-
-@pytest.mark.parametrize("path", files("scenarios"), ids=lambda path: path.name)
-def test_scenarios_do_not_know_the_lab_and_use_only_what_is_public(path: Path) -> None:
-    assert siblings(path) <= {"__init__", "scenarios", *SURROUNDINGS}
-
-
 def test_only_the_lab_knows_notebooks() -> None:
-    for path in [*PACKAGE.glob("*.py"), *files("scenarios")]:
-        assert not {name.split(".")[0] for name in imports(path)} & NOTEBOOK, path.name
+    for path in FILES:
+        if "lab" not in path.relative_to(PACKAGE).parts:
+            assert not {name.split(".")[0] for name in imports(path)} & NOTEBOOK, path.name

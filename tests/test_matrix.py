@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from streamlib.home import checkout
+from streamlib.scenarios.home import checkout
 
 # What can differ between Pythons: the library on a server, terminal runs, kernels. The lab's
 # processes and the faults run once, on the Python of `make test`.
-TESTS = ["tests/server", "tests/scenarios", "tests/notebooks"]
+TESTS = [
+    *("tests/core", "tests/wire", "tests/host", "tests/client"),
+    *("tests/server", "tests/scenarios", "tests/notebooks"),
+]
 
 pytestmark = [pytest.mark.matrix, pytest.mark.timeout(1800)]
 

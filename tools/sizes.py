@@ -1,6 +1,7 @@
-"""Lines of code of the library's parts, docstrings, comments and blank lines apart.
+"""Lines of code by folder, docstrings, comments and blank lines apart, and what is too large.
 
-`python tools/sizes.py` prints them beside their budgets; the exit code is 1 if one is exceeded.
+`python tools/sizes.py` prints them, and exits with 1 if a file, a class or a function of the
+library is larger than a reader can take in at once.
 """
 
 from __future__ import annotations
@@ -9,17 +10,17 @@ import ast
 import io
 import sys
 import tokenize
+from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "streamlib"
 
-PARTS: dict[str, tuple[int | None, tuple[str, ...]]] = {
-    "core": (350, ("errors", "log", "dedup", "outbox", "cursor")),
-    "wire": (None, ("binding", "wire")),
-    "workflow side": (300, ("stream", "topic", "carry")),
-    "client side": (600, ("transport", "feed", "publisher", "subscriber", "client")),
-    "optional": (None, ("ledger", "describe", "rollover", "compress", "tally", "watch")),
-}
+FILE, CLASS, FUNCTION = 300, 250, 40
+"""The most lines of code that one may have."""
+
+FOLDERS = ("core", "wire", "host", "client", "scenarios", "lab")
+BOUND = ("errors.py", "__init__.py", "core", "wire", "host", "client", "scenarios")
+"""Where those limits hold."""
 
 NO_CODE = {
     tokenize.COMMENT,
@@ -32,15 +33,15 @@ NO_CODE = {
 }
 
 
-def code_lines(source: str) -> int:
-    """How many lines hold code."""
+def code_lines(source: str) -> set[int]:
+    """The lines that hold code."""
     lines = {
         line
         for token in tokenize.generate_tokens(io.StringIO(source).readline)
         if token.type not in NO_CODE
         for line in range(token.start[0], token.end[0] + 1)
     }
-    return len(lines - docstring_lines(source))
+    return lines - docstring_lines(source)
 
 
 def docstring_lines(source: str) -> set[int]:
@@ -55,18 +56,40 @@ def docstring_lines(source: str) -> set[int]:
     }
 
 
-def main() -> int:
-    """Print every part; 1 if one is over its budget."""
-    over = False
-    for part, (budget, names) in PARTS.items():
-        paths = [path for name in names if (path := PACKAGE / f"{name}.py").is_file()]
-        sizes = {path.stem: code_lines(path.read_text()) for path in paths}
-        total = sum(sizes.values())
-        over = over or (budget is not None and total > budget)
-        detail = ", ".join(f"{name} {size}" for name, size in sizes.items())
-        limit = "" if budget is None else f" of {budget}"
-        print(f"{part}: {total}{limit} lines of code ({detail})")
-    return 1 if over else 0
+def too_large(source: str, name: str) -> Iterator[str]:
+    """What in this file is above its limit, by name and size."""
+    lines = code_lines(source)
+    if len(lines) > FILE:
+        yield f"{name}: {len(lines)} lines of code, {FILE} are the most"
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            limit = CLASS if isinstance(node, ast.ClassDef) else FUNCTION
+            size = len(lines & {*range(node.lineno, (node.end_lineno or node.lineno) + 1)})
+            if size > limit:
+                yield f"{name}: {node.name} has {size} lines of code, {limit} are the most"
+
+
+def main(package: Path = PACKAGE) -> int:
+    """Print every folder; 1 if something is too large."""
+    for folder in FOLDERS:
+        sizes = {
+            path.relative_to(package / folder).with_suffix("").as_posix(): len(
+                code_lines(path.read_text(encoding="utf-8"))
+            )
+            for path in sorted((package / folder).rglob("*.py"))
+        }
+        detail = ", ".join(f"{name} {size}" for name, size in sizes.items() if size)
+        print(f"{folder}: {sum(sizes.values()):,} lines of code ({detail})")
+    wrong = [
+        line
+        for path in sorted(package.rglob("*.py"))
+        if path.relative_to(package).parts[0] in BOUND
+        for line in too_large(
+            path.read_text(encoding="utf-8"), path.relative_to(package).as_posix()
+        )
+    ]
+    print("\n".join(wrong) if wrong else "nothing is too large")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -10,18 +10,19 @@ Everything here runs without Jupyter too. Read `session.py` first, then `server.
 `hosts.py`, `publishers.py`; `widgets/` is the live view.
 """
 
-from streamlib.lab import report, server, workers
-from streamlib.lab.checks import check
+from streamlib.lab import report
 from streamlib.lab.doctor import doctor
 from streamlib.lab.errors import LabError, ServerUnavailableError, WorkerDiedError
-from streamlib.lab.hosts import close_hosts, host
-from streamlib.lab.lesson import arrived, compare, history, predict, say, ui
-from streamlib.lab.llm import LLM, LiveText, start_llm
-from streamlib.lab.nesting import NestingError, allow_asyncio_run
-from streamlib.lab.publishers import publish_elsewhere
+from streamlib.lab.lessons.checks import check
+from streamlib.lab.lessons.hosts import close_hosts, host
+from streamlib.lab.lessons.lesson import arrived, compare, history, predict, say, ui
+from streamlib.lab.lessons.llm import LLM, LiveText, start_llm
+from streamlib.lab.lessons.nesting import NestingError, allow_asyncio_run
+from streamlib.lab.lessons.publishers import publish_elsewhere
+from streamlib.lab.lessons.tape import show_log
+from streamlib.lab.machine import server, workers
 from streamlib.lab.session import Session, start, stop
 from streamlib.lab.status import status
-from streamlib.lab.tape import show_log
 from streamlib.lab.widgets import view
 
 __all__ = [

@@ -16,13 +16,14 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from streamlib.connect import OneLineError
-from streamlib.home import checkout, home
-from streamlib.lab import binary, processes, scripted, server, session, workers
+from streamlib.lab import session
 from streamlib.lab.doctor import doctor
 from streamlib.lab.errors import LabError
-from streamlib.lab.processes import Process
+from streamlib.lab.machine import binary, processes, scripted, server, workers
+from streamlib.lab.machine.processes import Process
 from streamlib.lab.status import status
+from streamlib.scenarios.connect import OneLineError
+from streamlib.scenarios.home import checkout, home
 
 FIRST_NOTEBOOK = "notebooks/00_start.ipynb"
 

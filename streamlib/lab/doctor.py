@@ -13,11 +13,11 @@ from importlib import metadata
 import psutil
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 
-from streamlib.connect import ServerUnavailableError, connect, target
-from streamlib.home import location
-from streamlib.lab import binary, processes, server
+from streamlib.lab.machine import binary, processes, server
 from streamlib.lab.report import Part, Report
 from streamlib.lab.status import scripted_parts, server_part, worker_parts
+from streamlib.scenarios.connect import ServerUnavailableError, connect, target
+from streamlib.scenarios.home import location
 
 LOOPBACK = ("127.", "::1", "::ffff:127.")
 OLDEST = {"jupyterlab": (4, 4), "ipykernel": (6, 29), "ipywidgets": (8, 1), "anywidget": (0, 9)}

@@ -6,7 +6,7 @@ only hide it. `ServerUnavailableError` lives with `connect`, which has no lab to
 
 from __future__ import annotations
 
-from streamlib.connect import OneLineError, ServerUnavailableError
+from streamlib.scenarios.connect import OneLineError, ServerUnavailableError
 
 __all__ = ["LabError", "OneLineError", "ServerUnavailableError", "WorkerDiedError"]
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from temporalio.client import Client
 
-from streamlib.connect import connect
-from streamlib.lab import scripted, workers
-from streamlib.lab import server as servers
 from streamlib.lab.errors import ServerUnavailableError, WorkerDiedError
-from streamlib.lab.server import Server
-from streamlib.lab.workers import Worker
+from streamlib.lab.machine import scripted, workers
+from streamlib.lab.machine import server as servers
+from streamlib.lab.machine.server import Server
+from streamlib.lab.machine.workers import Worker
+from streamlib.scenarios.connect import connect
 
 
 @dataclass(frozen=True)

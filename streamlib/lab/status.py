@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from streamlib.connect import ServerUnavailableError, target
-from streamlib.lab import processes, scripted, server, workers
+from streamlib.lab.machine import processes, scripted, server, workers
 from streamlib.lab.report import Part, Report
+from streamlib.scenarios.connect import ServerUnavailableError, target
 
 
 async def status() -> Report:

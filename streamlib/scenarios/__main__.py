@@ -17,7 +17,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
-from streamlib.connect import ServerUnavailableError, connect
+from streamlib.scenarios.connect import ServerUnavailableError, connect
 
 from . import TASK_QUEUE, hub, llm, order, pipeline, ticker
 

@@ -2,7 +2,7 @@
 
 One process serves scenarios 1 to 4; with `--llm`, one serves scenario 5, which needs `openai` and
 is killed in its lesson. Owns the worker's life from connecting to a clean exit. It does not know
-who started it (a terminal through `worker.py`, or a notebook through `streamlib.lab.workers`).
+who started it (a terminal through `worker.py`, or a notebook through the lab).
 Next: `order.py`, the first workflow that it runs.
 """
 
@@ -23,8 +23,8 @@ from datetime import timedelta
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from streamlib.connect import OneLineError, connect
 from streamlib.scenarios import ACTIVITIES, TASK_QUEUE, WORKFLOWS
+from streamlib.scenarios.connect import OneLineError, connect
 from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMWorkflow, source, stream_completion
 
 Prepare = Callable[[bool], Awaitable[None]]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from streamlib.lab import scripted, server, workers
+from streamlib.lab.machine import scripted, server, workers
 from tests.browser.jupyter import CHROMIUM_FLAGS, Jupyter, jupyter
 from tests.notebooks import running
 

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
-from streamlib.lab import processes
 from streamlib.lab.__main__ import JUPYTER_DEFAULTS
+from streamlib.lab.machine import processes
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",

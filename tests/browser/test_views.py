@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from streamlib.lab import processes
+from streamlib.lab.machine import processes
 from tests.browser import views
 from tests.browser.jupyter import Jupyter, begin, ended, result, save, set_theme, wait_until_ready
 from tests.browser.views import EVERYTHING, Memory, Sheet, View, has, until

@@ -15,8 +15,8 @@ import pytest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
-from streamlib.lab import server as servers
-from streamlib.lab import workers
+from streamlib.lab.machine import server as servers
+from streamlib.lab.machine import workers
 from tests.faults.stage import QUEUE, Stage, StageInput
 from tests.server import hosts
 

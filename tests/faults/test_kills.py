@@ -18,7 +18,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from streamlib import WorkflowStreamClient
-from streamlib.home import checkout
+from streamlib.scenarios.home import checkout
 from tests.faults.actors import Author, Deaf, follow, reader
 from tests.faults.conftest import Starter, start_worker
 from tests.faults.history import History

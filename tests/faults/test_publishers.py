@@ -12,7 +12,8 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import RawValue
 from temporalio.converter import PayloadConverter
 
-from streamlib import WorkflowStreamClient, wire
+from streamlib import WorkflowStreamClient
+from streamlib.wire import encode, shapes
 from tests.faults.actors import Author, reader
 from tests.faults.conftest import Starter
 from tests.faults.history import History
@@ -23,8 +24,8 @@ COMPLETED = WorkflowExecutionStatus.COMPLETED
 
 
 def batch(publisher_id: str, sequence: int, *values: Any) -> dict[str, Any]:
-    items = [wire.encode_item("t", value, PayloadConverter.default) for value in values]
-    return wire.publish_json(items, publisher_id, sequence)
+    items = [encode.encode_item("t", value, PayloadConverter.default) for value in values]
+    return encode.publish_json(items, publisher_id, sequence)
 
 
 async def test_a_flush_under_a_steady_producer_returns(client: Client, start: Starter) -> None:
@@ -55,7 +56,7 @@ async def test_a_forged_sequence_silences_nobody_else_and_is_seen(
     await Author(history, victim, "victim").write_batch(1)
     history.invoke("forger", "forged", outcome="ok")
     forged = batch(victim.publisher_id, 2**63 - 1, "forged")
-    await stage.signal(wire.PUBLISH_SIGNAL, forged)
+    await stage.signal(shapes.PUBLISH_SIGNAL, forged)
     await Author(history, other, "other").write_batch(3)
     victim.topic("t").publish("dropped")
     history.invoke("victim", "dropped")
@@ -84,9 +85,9 @@ async def test_malformed_batches_are_counted_and_change_nothing_else(
 ) -> None:
     stage = await start()
     stream = WorkflowStreamClient.create(client, stage.id)
-    await stage.signal(wire.PUBLISH_SIGNAL, batch("p", 1, "good"))
+    await stage.signal(shapes.PUBLISH_SIGNAL, batch("p", 1, "good"))
     for args in HOSTILE:
-        await stage.signal(wire.PUBLISH_SIGNAL, args=args)
+        await stage.signal(shapes.PUBLISH_SIGNAL, args=args)
     undecodable = sum(isinstance(args[0], RawValue) for args in HOSTILE if args)
     about = await stream.describe(batches=100)
     assert (about.end_offset, len(about.publishers)) == (1, 1)
@@ -95,7 +96,7 @@ async def test_malformed_batches_are_counted_and_change_nothing_else(
     )
     assert about.refused == sum(each.verdict == "refused" for each in about.batches)
     assert all(each.reason for each in about.batches if each.verdict == "refused")
-    await stage.signal(wire.PUBLISH_SIGNAL, batch("p", 2, "still here"))
+    await stage.signal(shapes.PUBLISH_SIGNAL, batch("p", 2, "still here"))
     assert (await stream.describe()).end_offset == 2
 
 
@@ -111,7 +112,7 @@ async def test_any_mixture_of_retries_gaps_and_forgeries_gives_the_naive_log(
     for number in range(150):
         name, sequence = chance.choice("abc"), chance.choice([0, 1, 2, 3, 5, 8, 2**62, 2**63, -1])
         values = [f"{number}-{n}" for n in range(chance.randint(0, 3))]
-        await stage.signal(wire.PUBLISH_SIGNAL, batch(name, sequence, *values))
+        await stage.signal(shapes.PUBLISH_SIGNAL, batch(name, sequence, *values))
         if 0 <= sequence < 2**63 and sequence > last.get(name, -1):
             last[name] = sequence
             expected += values
@@ -147,7 +148,7 @@ async def test_the_live_table_forgets_the_idle_if_it_was_asked_to(
 ) -> None:
     stage = await start(publisher_ttl=ttl)
     for n in range(20):
-        await stage.signal(wire.PUBLISH_SIGNAL, batch(f"passing {n}", 1, n))
+        await stage.signal(shapes.PUBLISH_SIGNAL, batch(f"passing {n}", 1, n))
     stream = WorkflowStreamClient.create(client, stage.id)
     names = {row.publisher_id for row in (await stream.describe()).publishers}
     assert len(names) == 20
@@ -162,6 +163,6 @@ async def test_the_live_table_forgets_the_idle_if_it_was_asked_to(
         return
     assert await becomes(publishers, 1) == 1
     # Past its time a retry is taken for new: that is the price, and it is documented.
-    await stage.signal(wire.PUBLISH_SIGNAL, batch("passing 0", 1, "again"))
+    await stage.signal(shapes.PUBLISH_SIGNAL, batch("passing 0", 1, "again"))
     about = await stream.describe(batches=1)
     assert about.batches[-1].verdict == "accepted"

@@ -19,7 +19,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from streamlib import WorkflowStreamClient
-from streamlib.home import checkout
+from streamlib.scenarios.home import checkout
 from tests.faults.actors import Author, Steps, follow, reader
 from tests.faults.conftest import Starter
 from tests.faults.history import History

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
-from streamlib import WorkflowStreamClient, wire
+from streamlib import WorkflowStreamClient
+from streamlib.wire import encode, shapes
 from tests.faults.actors import Author, reader
 from tests.faults.conftest import Starter
 from tests.faults.history import History
@@ -64,12 +65,12 @@ async def test_a_batch_sent_again_after_a_roll_over_is_dropped_and_shown(
     client: Client, start: Starter
 ) -> None:
     stage = await start()
-    batch = wire.publish_json(
-        [wire.encode_item("t", 1, client.data_converter.payload_converter)], "p", 1
+    batch = encode.publish_json(
+        [encode.encode_item("t", 1, client.data_converter.payload_converter)], "p", 1
     )
-    await stage.signal(wire.PUBLISH_SIGNAL, batch)
+    await stage.signal(shapes.PUBLISH_SIGNAL, batch)
     await roll_over(stage, 1)
-    await stage.signal(wire.PUBLISH_SIGNAL, batch)
+    await stage.signal(shapes.PUBLISH_SIGNAL, batch)
     about = await WorkflowStreamClient.create(client, stage.id).describe(batches=9, items=9)
     assert (about.end_offset, about.publishers[0].accepted, about.publishers[0].dropped) == (
         1,
@@ -90,7 +91,7 @@ async def test_more_than_two_megabytes_that_compress_are_carried_restored_and_re
         for value in values:
             stream.topic("t").publish(value)
     before = await stream.describe()
-    assert before.size > 2 * wire.MAX_STATE_BYTES
+    assert before.size > 2 * shapes.MAX_STATE_BYTES
     first = await run_id(stage)
     await roll_over(stage, 2)
     assert await stage.query("carried") == "str"
@@ -115,12 +116,12 @@ async def test_what_does_not_fit_is_refused_before_anything_is_lost_and_polls_op
     for value in values:
         history.invoke("stage", value, outcome="ok")
         await stage.signal("say", args=["t", [value]])
-    waiting = asyncio.create_task(stage.execute_update(wire.POLL, {"from_offset": 3}))
+    waiting = asyncio.create_task(stage.execute_update(shapes.POLL, {"from_offset": 3}))
     first = await run_id(stage)
     await stage.signal("want", "roll")
     assert "StateTooLarge" in await becomes(lambda: stage.query("last_error"))
     assert (await waiting)["items"] == [], "a waiting poll was sent on, as for any hand-over"
-    assert (await stage.execute_update(wire.POLL, {"from_offset": 2}))["next_offset"] == 3
+    assert (await stage.execute_update(shapes.POLL, {"from_offset": 2}))["next_offset"] == 3
     assert await run_id(stage) == first
     assert await stage.query("carried") == "StateTooLarge"
     author = Author(history, stream, "late")
@@ -176,7 +177,7 @@ async def test_many_small_items_never_make_a_state_that_no_run_takes(
     async with stream:
         for _ in range(27_000):
             stream.topic("t").publish(1)
-    assert (await stream.describe()).size < wire.MAX_STATE_BYTES // 2
+    assert (await stream.describe()).size < shapes.MAX_STATE_BYTES // 2
     assert await stage.query("carried") == "str"
 
 

@@ -25,7 +25,8 @@ from temporalio.contrib import workflow_streams as peer
 from temporalio.converter import PayloadConverter
 from temporalio.service import RPCError, RPCStatusCode
 
-from streamlib import ItemDecodeError, ItemEncodeError, WorkflowStreamClient, wire
+from streamlib import ItemDecodeError, ItemEncodeError, WorkflowStreamClient
+from streamlib.wire import encode, shapes
 from tests.faults.conftest import Starter
 from tests.server import hosts
 from tests.server.reading import LIMIT, becomes, drain, eventually, noise, take, told
@@ -40,7 +41,7 @@ def batch(*data: Any, publisher_id: str = "p", sequence: int = 1) -> dict[str, A
 
 
 def encoded(value: Any) -> str:
-    return wire.encode_item("t", value, PayloadConverter.default).data
+    return encode.encode_item("t", value, PayloadConverter.default).data
 
 
 async def fails_its_task(hub: Any) -> bool:
@@ -79,7 +80,7 @@ async def test_one_malformed_publish_stops_the_peers_workflow_and_is_counted_by_
 ) -> None:
     ours, theirs = await start(), await start(hosts.PeerHub)
     for hub in (ours, theirs):
-        await hub.signal(wire.PUBLISH_SIGNAL, args=POISON[what])
+        await hub.signal(shapes.PUBLISH_SIGNAL, args=POISON[what])
         await hub.signal("say", args=["t", ["after"]])
     stream = WorkflowStreamClient.create(client, ours.id)
     assert told(await take(stream.subscribe(), 1)) == [(0, "after")]
@@ -93,7 +94,7 @@ async def test_empty_data_stops_every_reader_of_the_peer_for_good_and_is_refused
 ) -> None:
     ours, theirs = await start(), await start(hosts.PeerHub)
     for hub in (ours, theirs):
-        await hub.signal(wire.PUBLISH_SIGNAL, batch(""))
+        await hub.signal(shapes.PUBLISH_SIGNAL, batch(""))
         await hub.signal("say", args=["t", ["after"]])
     assert told(await take(WorkflowStreamClient.create(client, ours.id).subscribe(), 1)) == [
         (0, "after")
@@ -116,7 +117,7 @@ async def test_a_forged_sequence_silences_the_peers_publisher_unseen_and_is_show
     ours = await start()
     victim = WorkflowStreamClient.create(client, ours.id)
     forged = batch(encoded("x"), publisher_id=victim.publisher_id, sequence=2**63 - 1)
-    await ours.signal(wire.PUBLISH_SIGNAL, forged)
+    await ours.signal(shapes.PUBLISH_SIGNAL, forged)
     victim.topic("t").publish("silenced")
     await victim.flush()
     about = await victim.describe(batches=2)
@@ -293,7 +294,7 @@ async def poll_once(client: Client, hub: Any) -> RPCStatusCode | None:
         workflow_execution=WorkflowExecution(workflow_id=hub.id),
         request=update.Request(
             meta=update.Meta(update_id=uuid.uuid4().hex),
-            input=update.Input(name=wire.POLL, args=Payloads(payloads=poll)),
+            input=update.Input(name=shapes.POLL, args=Payloads(payloads=poll)),
         ),
         wait_policy=update.WaitPolicy(
             lifecycle_stage=Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
@@ -419,7 +420,7 @@ async def test_the_peers_table_of_publishers_grows_and_ours_forgets_the_idle(
     ours, theirs = await start(publisher_ttl=0.2), await start(hosts.PeerHub)
     for n in range(10):
         for hub in (ours, theirs):
-            await hub.signal(wire.PUBLISH_SIGNAL, batch(encoded(n), publisher_id=f"{n}"))
+            await hub.signal(shapes.PUBLISH_SIGNAL, batch(encoded(n), publisher_id=f"{n}"))
     stream = WorkflowStreamClient.create(client, ours.id)
 
     async def publishers() -> int:

@@ -8,7 +8,7 @@ import os
 
 from temporalio.worker import Worker
 
-from streamlib.connect import connect
+from streamlib.scenarios.connect import connect
 from streamlib.scenarios.worker import STICKY, identity
 from tests.faults.stage import Stage
 from tests.server import hosts

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from streamlib import WorkflowStreamClient, lab
-from streamlib.home import checkout
-from streamlib.lab import scripted, server, workers
+from streamlib.lab.machine import scripted, server, workers
+from streamlib.scenarios.home import checkout
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from streamlib.lab import processes, server, workers
+from streamlib.lab.machine import processes, server, workers
 
 from .conftest import Program
 

@@ -10,7 +10,7 @@ import pytest
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 
-from streamlib.lab import processes
+from streamlib.lab.machine import processes
 
 pytestmark = pytest.mark.server
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from streamlib.lab import scripted, server, workers
+from streamlib.lab.machine import scripted, server, workers
 from tests.notebooks import running
 from tests.notebooks.running import Kernel
 

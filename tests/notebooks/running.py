@@ -22,7 +22,7 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from nbformat import NotebookNode
 
-from streamlib.lab import processes
+from streamlib.lab.machine import processes
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from streamlib import lab
-from streamlib.connect import connect
+from streamlib.scenarios.connect import connect
 from tests.notebooks import lessons, running
 from tests.notebooks.conftest import Start
 from tests.notebooks.running import Kernel, Ran

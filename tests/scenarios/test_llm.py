@@ -33,9 +33,9 @@ from temporalio.client import (
 from temporalio.common import RawValue
 
 from streamlib import WorkflowStreamClient
-from streamlib.lab import scripted, workers
-from streamlib.lab.llm import COMMAND
-from streamlib.lab.scripted_llm import text_of, tokens_of
+from streamlib.lab.lessons.llm import COMMAND
+from streamlib.lab.machine import scripted, workers
+from streamlib.lab.machine.scripted_llm import text_of, tokens_of
 from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMInput, LLMWorkflow, decode, source
 from streamlib.scenarios.transcript import EVENTS, Event, RetryEvent, TextDelta, Transcript
 

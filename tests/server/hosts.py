@@ -16,7 +16,7 @@ from temporalio.contrib import workflow_streams as peer
 from temporalio.exceptions import ApplicationError
 
 import streamlib as ours
-from streamlib import wire
+from streamlib.wire import shapes
 
 
 @dataclass
@@ -153,7 +153,7 @@ class UpdateOnlyHub(HubBase):
     def __init__(self, input: PeerHubInput) -> None:
         super().__init__(input.rolls)
         self.stream = peer.WorkflowStream(prior_state=input.stream_state)
-        workflow.set_query_handler(wire.POLL, None)
+        workflow.set_query_handler(shapes.POLL, None)
 
     @workflow.run
     async def run(self, input: PeerHubInput) -> str:

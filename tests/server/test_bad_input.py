@@ -20,15 +20,15 @@ from streamlib import (
     NotAStreamError,
     StreamNotFoundError,
     WorkflowStreamClient,
-    wire,
 )
+from streamlib.wire import encode, shapes
 from tests.server import hosts
 from tests.server.conftest import Start
 from tests.server.reading import becomes, drain, noise, roll_over, take, told
 
 
 def item(data: Any = None, topic: Any = "t") -> dict[str, Any]:
-    good = wire.encode_payload(Payload(metadata={"encoding": b"json/plain"}, data=b"1"))
+    good = encode.encode_payload(Payload(metadata={"encoding": b"json/plain"}, data=b"1"))
     return {"topic": topic, "data": good if data is None else data}
 
 
@@ -62,9 +62,9 @@ MALFORMED_PUBLISHES: list[list[Any]] = [
 async def test_no_signal_that_arrives_harms_the_stream(client: Client, start: Start) -> None:
     hub = await start()
     for args in MALFORMED_PUBLISHES:
-        await hub.signal(wire.PUBLISH_SIGNAL, args=args)
+        await hub.signal(shapes.PUBLISH_SIGNAL, args=args)
     good = {"items": [item()], "publisher_id": "p", "sequence": 1, "later": "field"}
-    await hub.signal(wire.PUBLISH_SIGNAL, good)
+    await hub.signal(shapes.PUBLISH_SIGNAL, good)
     await hub.signal("want", "close")
     # What was refused left no item, and no sequence that could shut the publisher out.
     assert told(await drain(WorkflowStreamClient.create(client, hub.id).subscribe())) == [(0, 1)]
@@ -87,17 +87,17 @@ MALFORMED_POLLS: list[list[Any]] = [
 async def test_a_malformed_poll_is_refused_and_writes_nothing(start: Start, args: Any) -> None:
     hub = await start()
     with pytest.raises(Exception, match=r"(?i)malformed poll|update failed"):
-        await hub.query(wire.POLL, args=args)
+        await hub.query(shapes.POLL, args=args)
     before = (await hub.describe()).history_length
     with pytest.raises(Exception, match=r"(?i)malformed poll|update failed"):
-        await hub.execute_update(wire.POLL, args=args)
+        await hub.execute_update(shapes.POLL, args=args)
     assert (await hub.describe()).history_length <= before + 3  # a rejected update's task at most
-    assert await hub.query(wire.OFFSET_QUERY) == 0
+    assert await hub.query(shapes.OFFSET_QUERY) == 0
 
 
 async def test_a_huge_offset_waits_like_any_offset_beyond_the_end(start: Start) -> None:
     hub = await start()
-    answer = await hub.query(wire.POLL, {"from_offset": 10**30})
+    answer = await hub.query(shapes.POLL, {"from_offset": 10**30})
     assert answer["items"] == []
     assert answer["next_offset"] == 10**30
 
@@ -181,7 +181,7 @@ async def test_misuse_in_the_workflow_is_told_and_the_stream_goes_on(
 ) -> None:
     hub = await start()
     assert (await hub.execute_update("misuse", what)).startswith(says)
-    offset = await hub.query(wire.OFFSET_QUERY)
+    offset = await hub.query(shapes.OFFSET_QUERY)
     await hub.signal("say", args=["t", ["still here"]])
     stream = WorkflowStreamClient.create(client, hub.id)
     assert told(await take(stream.subscribe("t"), 1)) == [(offset, "still here")]
@@ -198,7 +198,7 @@ async def test_a_state_too_large_to_carry_is_refused_before_anything_is_lost(
     text = await becomes(lambda: hub.query("last_error"))
     assert text.startswith("StateTooLarge: The state to carry over has 2,7")
     # Polls are open again, everything is there, and the advice works.
-    poll = await hub.execute_update(wire.POLL, {"from_offset": 2})
+    poll = await hub.execute_update(shapes.POLL, {"from_offset": 2})
     assert [i["offset"] for i in poll["items"]] == [2]
     subscription = WorkflowStreamClient.create(client, hub.id).subscribe()
     assert [i.data for i in await take(subscription, 3)] == values

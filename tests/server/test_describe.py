@@ -15,17 +15,17 @@ from streamlib import (
     PublisherDescription,
     StreamNotFoundError,
     WorkflowStreamClient,
-    wire,
 )
-from streamlib.describe import MAX_ROWS
+from streamlib.wire import encode, shapes
+from streamlib.wire.describe import MAX_ROWS
 from tests.server import hosts
 from tests.server.conftest import Start
 from tests.server.reading import becomes, roll_over
 
 
 def batch(publisher_id: str, sequence: int, *values: Any, topic: str = "t") -> dict[str, Any]:
-    items = [wire.encode_item(topic, value, PayloadConverter.default) for value in values]
-    return wire.publish_json(items, publisher_id, sequence)
+    items = [encode.encode_item(topic, value, PayloadConverter.default) for value in values]
+    return encode.publish_json(items, publisher_id, sequence)
 
 
 async def test_an_empty_stream_describes_itself(client: Client, start: Start) -> None:
@@ -46,7 +46,7 @@ async def test_it_tells_bounds_publishers_batches_and_items(client: Client, star
         {"items": "none", "publisher_id": "q", "sequence": 5},
         {"items": "none", "publisher_id": "stranger"},
     ):
-        await hub.signal(wire.PUBLISH_SIGNAL, args)
+        await hub.signal(shapes.PUBLISH_SIGNAL, args)
     await hub.signal("say", args=["own", ["d"]])
     await hub.execute_update("truncate", 1)
     stream = WorkflowStreamClient.create(client, hub.id)
@@ -93,11 +93,11 @@ async def test_after_a_roll_over_the_counts_are_there_and_the_batches_forgotten(
 ) -> None:
     hub = await start()
     for args in (batch("p", 1, "a"), batch("p", 1, "a"), {"items": 1, "publisher_id": "p"}):
-        await hub.signal(wire.PUBLISH_SIGNAL, args)
+        await hub.signal(shapes.PUBLISH_SIGNAL, args)
     stream = WorkflowStreamClient.create(client, hub.id)
     before = await stream.describe()
     await roll_over(hub, 1)
-    await hub.signal(wire.PUBLISH_SIGNAL, batch("p", 2, "b"))
+    await hub.signal(shapes.PUBLISH_SIGNAL, batch("p", 2, "b"))
     about = await stream.describe(items=9, batches=9)
     assert (about.stream_id, about.run_id != before.run_id) == (before.stream_id, True)
     [row] = about.publishers
@@ -138,7 +138,7 @@ async def test_a_full_page_of_items_is_light(client: Client, start: Start) -> No
     page = await stream.describe(items=MAX_ROWS)
     assert [item.offset for item in page.items] == [*range(MAX_ROWS)]
     assert {item.topic for item in page.items} == {f"topic-{n}" for n in range(50)}
-    answer = await hub.query(wire.DESCRIBE_QUERY, {"items": MAX_ROWS})
+    answer = await hub.query(shapes.DESCRIBE_QUERY, {"items": MAX_ROWS})
     assert len(json.dumps(answer)) < 50_000
 
 
@@ -181,7 +181,7 @@ async def test_its_answer_grows_with_what_is_asked_and_not_with_the_log(
     hub = await start()
 
     async def size(**asked: int) -> int:
-        return len(json.dumps(await hub.query(wire.DESCRIBE_QUERY, asked)))
+        return len(json.dumps(await hub.query(shapes.DESCRIBE_QUERY, asked)))
 
     stream = WorkflowStreamClient.create(client, hub.id, max_batch_size=100)
     sizes = []
@@ -194,7 +194,7 @@ async def test_its_answer_grows_with_what_is_asked_and_not_with_the_log(
     assert sizes[1][0] < sizes[0][0] + 20, "a hundred times the log, and the same answer"
     assert sizes[1][1] < sizes[0][1] + 300
     for n in range(20):
-        await hub.signal(wire.PUBLISH_SIGNAL, batch(f"publisher {n}", 1, n))
+        await hub.signal(shapes.PUBLISH_SIGNAL, batch(f"publisher {n}", 1, n))
     assert await size() < sizes[1][0] + 20 * 100
 
 
@@ -204,7 +204,7 @@ async def test_a_question_that_is_none_is_refused_and_harms_nothing(
 ) -> None:
     hub = await start()
     with pytest.raises(Exception, match="Malformed describe query"):
-        await hub.query(wire.DESCRIBE_QUERY, asked)
+        await hub.query(shapes.DESCRIBE_QUERY, asked)
     assert (await WorkflowStreamClient.create(client, hub.id).describe()).end_offset == 0
 
 

@@ -14,9 +14,10 @@ import pytest
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer, Worker
 
-from streamlib import WorkflowStreamClient, wire
+from streamlib import WorkflowStreamClient
 from streamlib.scenarios import ACTIVITIES, TASK_QUEUE, WORKFLOWS
 from streamlib.scenarios.order import OrderInput, OrderWorkflow
+from streamlib.wire import shapes
 from tests.server import hosts
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -45,12 +46,12 @@ async def record(address: str) -> None:
             hosts.OurHub.run, hosts.HubInput(), id="hub", task_queue=TASK_QUEUE
         )
         stream = WorkflowStreamClient.create(client, hub.id, max_batch_size=2)
-        waiting = asyncio.create_task(hub.execute_update(wire.POLL, {"from_offset": 3}))
+        waiting = asyncio.create_task(hub.execute_update(shapes.POLL, {"from_offset": 3}))
         async with stream:
             for n in range(5):
                 stream.topic("t").publish(n)
         await waiting
-        await hub.signal(wire.PUBLISH_SIGNAL, "malformed")
+        await hub.signal(shapes.PUBLISH_SIGNAL, "malformed")
         await hub.execute_update("truncate", 2)
         first = (await hub.describe()).run_id
         await hub.signal("want", "roll")

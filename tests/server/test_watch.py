@@ -20,7 +20,8 @@ from temporalio.client import (
 from temporalio.converter import DataConverter
 from temporalio.worker import Worker
 
-from streamlib import Activity, StreamWatch, WaitingBatch, WorkflowStreamClient, wire
+from streamlib import Activity, StreamWatch, WaitingBatch, WorkflowStreamClient
+from streamlib.wire import shapes
 from tests.server import hosts
 from tests.server.conftest import Start
 from tests.server.reading import LIMIT, becomes, eventually, roll_over, take, told
@@ -108,7 +109,7 @@ async def test_a_rejected_update_leaves_no_trace(client: Client, start: Start) -
         following = asyncio.create_task(follow(watch))
         for n in range(5):
             with pytest.raises(WorkflowUpdateFailedError):
-                await hub.execute_update(wire.POLL, {"from_offset": "malformed"})
+                await hub.execute_update(shapes.POLL, {"from_offset": "malformed"})
             await hub.signal("say", args=["t", [n]])
         assert await becomes(agrees(watch, hub))
         assert (watch.signals, watch.updates) == (6, 0)
@@ -205,7 +206,7 @@ async def test_what_no_worker_has_handled_is_listed_until_one_has(
         assert (await watch.waiting())[-1] == WaitingBatch(
             stream.publisher_id, sequence, ["a", "b"]
         )
-    await hub.signal(wire.PUBLISH_SIGNAL, "malformed")
+    await hub.signal(shapes.PUBLISH_SIGNAL, "malformed")
     said = await until(watch, lambda said: said.waiting == 3)
     assert [batch.sequence for batch in await watch.waiting()] == [2, 3]
     said = await until(watch, lambda said: said.trouble)

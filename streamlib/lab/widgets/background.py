@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 from streamlib import Subscription
-from streamlib.connect import target
-from streamlib.lab import server, workers
+from streamlib.lab.machine import server, workers
 from streamlib.lab.widgets.frame import Part
+from streamlib.scenarios.connect import target
 
 RUNNING = ("kill", "pause", "restart")
 

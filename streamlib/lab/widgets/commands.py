@@ -31,12 +31,12 @@ from streamlib import (
     WorkflowStreamClient,
     WorkflowStreamItem,
 )
-from streamlib.describe import MAX_ROWS
 from streamlib.errors import shown
-from streamlib.lab import server, workers
 from streamlib.lab.errors import LabError
+from streamlib.lab.machine import server, workers
 from streamlib.lab.widgets.frame import page, shortened
 from streamlib.lab.widgets.observer import Observer
+from streamlib.wire.describe import MAX_ROWS
 
 PATIENCE = 5.0
 """Seconds that a button waits for an answer."""

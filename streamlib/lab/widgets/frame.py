@@ -16,8 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from streamlib import ItemDescription, StreamDescription
-from streamlib.watch import WaitingBatch
+from streamlib import ItemDescription, StreamDescription, WaitingBatch
 
 VERSION = 1
 ITEMS, BATCHES, PUBLISHERS, WAITING = 512, 64, 100, 50

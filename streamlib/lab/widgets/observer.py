@@ -37,7 +37,6 @@ from streamlib import (
     WorkflowStreamClient,
     open_subscriptions,
 )
-from streamlib.describe import MAX_ROWS
 from streamlib.lab.widgets import background
 from streamlib.lab.widgets.frame import (
     BATCHES,
@@ -49,6 +48,7 @@ from streamlib.lab.widgets.frame import (
     frame,
     milliseconds,
 )
+from streamlib.wire.describe import MAX_ROWS
 
 PACE = 0.1
 """Seconds between two frames, at least."""

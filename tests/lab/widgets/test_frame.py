@@ -9,6 +9,8 @@ from array import array
 from datetime import datetime, timezone
 
 from streamlib import ItemDescription, PublisherDescription, StreamDescription
+from streamlib.client.watch import WaitingBatch
+from streamlib.core.ledger import Batch
 from streamlib.lab.widgets.frame import (
     ITEMS,
     NAMES,
@@ -21,8 +23,6 @@ from streamlib.lab.widgets.frame import (
     page,
     shortened,
 )
-from streamlib.ledger import Batch
-from streamlib.watch import WaitingBatch
 
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 

@@ -6,9 +6,9 @@ import xml.etree.ElementTree as xml
 from datetime import datetime, timezone
 
 from streamlib import ItemDescription, PublisherDescription, StreamDescription
+from streamlib.core.ledger import Batch
 from streamlib.lab.widgets.frame import Reader, Seen, frame
 from streamlib.lab.widgets.static import letters, picture
-from streamlib.ledger import Batch
 
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 

@@ -1,0 +1,307 @@
+"""A subscription: an async iterator over a stream that stays open for as long as you want.
+
+    behind the window  --> read a page for itself --> deliver, item by item
+    in the window      --> take what is there     --> deliver
+    at the end         --> wait for the feed
+    closed and at the end --> stop, with the run's status
+
+It pulls: nothing is queued for it but the page in hand. Cancelling a wait loses no item. Next:
+`client.py`, where it is opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from typing import Any, Generic, Literal, TypeVar
+
+from temporalio.api.common.v1 import Payload
+from temporalio.client import WorkflowExecutionStatus
+from temporalio.converter import PayloadConverter
+
+from streamlib.client.feed import Feed
+from streamlib.core.cursor import Cursor
+from streamlib.core.log import Item, Page
+from streamlib.errors import (
+    ItemDecodeError,
+    MalformedInputError,
+    OffsetTruncatedError,
+    StreamChangedError,
+)
+from streamlib.wire.shapes import WorkflowStreamItem
+
+T = TypeVar("T")
+
+_opened: weakref.WeakValueDictionary[int, Subscription[Any]] = weakref.WeakValueDictionary()
+_numbers = itertools.count()
+
+_UPDATE_COOLDOWN = 0.1  # seconds between poll updates, each of which is written to history
+
+
+class Subscription(Generic[T]):
+    """Reads one stream from one offset on, following it across roll-overs to its end.
+
+    Invariants: offsets strictly increase; `position` never goes back; what was truncated before it
+    was read is counted in `missed`. Ends when its workflow's run chain has closed and everything
+    was delivered, or by `aclose`. One that is dropped costs nothing.
+
+    Example:
+        async with client.subscribe(["status"], result_type=StatusEvent) as items:
+            async for item in items:
+                print(item.offset, item.data)
+        print(items.status)
+    """
+
+    def __init__(
+        self,
+        open_feed: Callable[[], Feed],
+        converter: PayloadConverter,
+        topics: list[str],
+        from_offset: int | Literal["latest"],
+        *,
+        workflow_id: str,
+        result_type: Any = None,
+        poll_cooldown: timedelta | None = None,
+        on_truncated: Literal["skip", "raise"] = "skip",
+        stream_id: str | None = None,
+    ) -> None:
+        self._workflow_id = workflow_id
+        self._names = [*topics]
+        self._open_feed = open_feed
+        self._converter = converter
+        self._topics = frozenset(topics)
+        self._latest = from_offset == "latest"
+        self._cursor = Cursor(0 if from_offset == "latest" else from_offset)
+        self._raise_on_gap = on_truncated == "raise"
+        self._expected_id = stream_id
+        self._started = False
+        self._result_type = result_type
+        self._cooldown = poll_cooldown.total_seconds() if poll_cooldown is not None else None
+        self._feed: Feed | None = None
+        self._leave: Callable[[], None] | None = None
+        self._page: deque[tuple[int, Item]] = deque()
+        self._page_end = 0
+        self._last_take = 0.0
+        self._reading = False
+        self._closed = False
+        self._status: WorkflowExecutionStatus | None = None
+        _opened[next(_numbers)] = self
+
+    @property
+    def workflow_id(self) -> str:
+        """The id of the workflow that hosts the stream."""
+        return self._workflow_id
+
+    @property
+    def topics(self) -> list[str]:
+        """The topics it was opened for; an empty list for all."""
+        return [*self._names]
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed by `aclose`, or by leaving `async with`. An end is no close."""
+        return self._closed
+
+    @property
+    def position(self) -> int:
+        """The next offset to read. Persist it (or `item.offset + 1`) to resume from there."""
+        feed = self._feed
+        if self._page or self._closed or feed is None or feed.window is None:
+            return self._cursor.position
+        if feed.holds(self._cursor.position):
+            # Filtered: what is in the window and not for us is as good as read.
+            page = feed.window.read(self._cursor.position, self._topics, 1)
+            self._cursor.pass_over(page.items[0][0] if page.items else page.next_offset)
+        return self._cursor.position
+
+    @property
+    def lag(self) -> int:
+        """How many offsets lie between `position` and the end, as last seen."""
+        return max(0, self._feed.end_offset - self.position) if self._feed else 0
+
+    @property
+    def missed(self) -> int:
+        """How many offsets were truncated before they were read, in all."""
+        return self._cursor.missed
+
+    @property
+    def status(self) -> WorkflowExecutionStatus | None:
+        """How the workflow ended, once everything was delivered; None before that."""
+        return self._status
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be read just now (no worker, no server); None if all is well."""
+        return self._feed.trouble if self._feed else None
+
+    @property
+    def stream_id(self) -> str | None:
+        """The stream's id; None before the start. Save it beside an offset, to guard that."""
+        return self._feed.stream_id if self._feed else None
+
+    async def start(self) -> Subscription[T]:
+        """Start now, and return this subscription: find the stream, resolve "latest".
+
+        `async with` does so, and so does the first read. Call it where the moment matters:
+        "latest" means the end at this moment.
+
+        Raises:
+            StreamNotFoundError: There is no such workflow.
+            StreamChangedError: It hosts another stream than the `stream_id` that was given.
+            CancelledError: Cancelled; it can be started again.
+        """
+        if self._started or self._closed:
+            return self
+        feed = self._join()
+        run = await feed.run()
+        if run is None:  # closed meanwhile
+            return self
+        if self._expected_id not in (None, run.stream_id):
+            await self.aclose()
+            raise StreamChangedError(feed.workflow_id, str(self._expected_id), run.stream_id)
+        if self._latest:
+            self._cursor.pass_over(await feed.latest())
+        self._started = True
+        return self
+
+    def __aiter__(self) -> AsyncIterator[WorkflowStreamItem[T]]:
+        return self
+
+    async def __anext__(self) -> WorkflowStreamItem[T]:
+        """Return the next item; waits for it without limit, through outages and roll-overs.
+
+        Raises:
+            StopAsyncIteration: The run has closed and all was delivered, or this was closed.
+            ItemDecodeError: The item cannot be decoded as asked. The next call goes on after it.
+            OffsetTruncatedError: Items were truncated before they were read, and `on_truncated`
+                is "raise". The next call goes on at the base.
+            StreamNotFoundError: There is no such workflow.
+            StreamChangedError: It hosts another stream than the `stream_id` that was given.
+            NotAStreamError: The workflow hosts no stream.
+            RPCError: The server refuses us (permission denied, say).
+            RuntimeError: Another task is reading from this subscription just now.
+            CancelledError: Cancelled. No item is lost; the next call returns it.
+        """
+        if self._reading:
+            raise RuntimeError("another task reads from this subscription; open one for each task")
+        self._reading = True
+        try:
+            while not self._page:
+                await self.start()
+                if self._closed or not await self._fetch():
+                    raise StopAsyncIteration
+        finally:
+            self._reading = False
+        offset, item = self._page.popleft()
+        self._cursor.pass_over(offset + 1 if self._page else max(offset + 1, self._page_end))
+        value = self._decode(offset, item)
+        return WorkflowStreamItem(item.topic, value, offset, self._cursor.deliver(offset))
+
+    async def aclose(self) -> None:
+        """Stop reading; the next `__anext__` ends the iteration. May be called again."""
+        self._closed = True
+        self._page.clear()
+        if self._leave is not None:
+            self._leave()
+
+    async def __aenter__(self) -> Subscription[T]:
+        """Start. Raises as `start` does."""
+        return await self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def _fetch(self) -> bool:
+        """Get a page, perhaps an empty one; False when there will be no other."""
+        feed = self._join()
+        await self._pace(feed)
+        position = self._cursor.position
+        if feed.window is not None and feed.holds(position):
+            await feed.catch_up()
+        if feed.window is not None and feed.holds(position):
+            self._take(feed.window.read(position, self._topics))
+            if not self._page:
+                if feed.over:
+                    return self._finish(feed)
+                await feed.wait(self._cursor.position, self._topics)
+            return True
+        mark, over = feed.progress, feed.status is not None
+        answer = await feed.read(self._topics, position)
+        if self._closed:
+            return False
+        base = self._skip_gap(answer.base_offset, answer.page)
+        self._take(answer.page)
+        if self._raise_on_gap and 0 < position < base:
+            raise OffsetTruncatedError(position, base)
+        if feed.by_update:
+            return bool(self._page) or not over or self._finish(feed)
+        if not answer.page.more_ready:
+            # Not at `next_offset`: that is the question, if it was asked beyond the end.
+            end = answer.end_offset
+            feed.open_window(answer.page.next_offset if end is None else end, mark)
+        return True
+
+    def _join(self) -> Feed:
+        if self._feed is None:
+            self._feed = self._open_feed()
+            self._leave = self._feed.join(self, self._cooldown or 0.0)
+        return self._feed
+
+    async def _pace(self, feed: Feed) -> None:
+        """Keep a named cooldown between pages, and the default one between poll updates."""
+        default = _UPDATE_COOLDOWN if feed.by_update else 0.0
+        cooldown = default if self._cooldown is None else self._cooldown
+        now = asyncio.get_running_loop().time()
+        if cooldown and self._last_take + cooldown > now:
+            await asyncio.sleep(self._last_take + cooldown - now)
+
+    def _skip_gap(self, base_offset: int | None, page: Page) -> int:
+        """Note what was truncated, and return where the log begins, as far as can be told.
+
+        A host that does not say its base offset (the peer's) shows a gap only to a reader of all
+        topics, by the offset of the first item: to others the items between may have been theirs
+        or not.
+        """
+        if base_offset is None:
+            base_offset = page.items[0][0] if page.items and not self._topics else 0
+        self._cursor.skip_to(base_offset)
+        return base_offset
+
+    def _take(self, page: Page) -> None:
+        self._page.extend(page.items)
+        self._page_end = page.next_offset
+        if not page.items:
+            self._cursor.pass_over(page.next_offset)
+        if not page.more_ready:
+            self._last_take = asyncio.get_running_loop().time()
+
+    def _finish(self, feed: Feed) -> bool:
+        if feed.failure is not None:
+            raise feed.failure
+        self._status = feed.status
+        return False
+
+    def _decode(self, offset: int, item: Item) -> Any:
+        payload: Payload | MalformedInputError = item.data
+        if isinstance(payload, MalformedInputError):
+            raise ItemDecodeError(offset, item.topic, payload.reason) from payload
+        try:
+            if self._result_type is None:
+                return self._converter.from_payload(payload)
+            return self._converter.from_payload(payload, self._result_type)
+        except Exception as error:
+            raise ItemDecodeError(offset, item.topic, f"{type(error).__name__}: {error}") from error
+
+
+def open_subscriptions(workflow_id: str) -> list[Subscription[Any]]:
+    """Return this process's subscriptions to that workflow's stream, in the order of opening.
+
+    For views. Holds those that somebody still refers to, also ones that have not started or have
+    come to the stream's end; not the closed ones.
+    """
+    there = [reference() for reference in _opened.valuerefs()]
+    return [s for s in there if s and s.workflow_id == workflow_id and not s.closed]

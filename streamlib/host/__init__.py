@@ -1,0 +1,1 @@
+"""The workflow's side: a workflow hosts a log. Reading order: `carry`, `topic`, `stream`."""

@@ -1,0 +1,4 @@
+"""What a lesson's cells say and do: predictions, checks, streams of its own, text views of a log.
+
+Reading order: `lesson`, `hosts`, `tape`, `publishers`, `checks/`, `llm`, `nesting`.
+"""

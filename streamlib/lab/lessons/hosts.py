@@ -1,0 +1,110 @@
+"""Workflows that host a stream for a lesson: a fresh one each time, or the same one again.
+
+Owns which hubs a notebook has started, in one file a notebook, so that a restarted kernel finds
+them and the last cell closes them: also those that an interrupted check left behind. What a hub
+is: `streamlib/scenarios/hub.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+
+from streamlib.lab.session import Session
+from streamlib.scenarios.home import home, location
+from streamlib.scenarios.hub import HubInput, HubWorkflow
+
+_PREFIX = "hub-"
+
+FORGOTTEN = timedelta(hours=24)
+"""After this long the server ends a hub that nobody closed."""
+
+
+async def host(session: Session, *, again: bool = False) -> WorkflowHandle[HubWorkflow, str]:
+    """Start a workflow that only hosts a stream, and return its handle.
+
+    Args:
+        session: Where; from `lab.start()`.
+        again: Return the one that this notebook started last, if it is still open. For after a
+            kernel restart: the stream never noticed that.
+
+    Example:
+        hub = await lab.host(session)
+        stream = WorkflowStreamClient.create(session.client, hub.id)
+    """
+    if again and (known := [each for each in _known() if each.startswith(_PREFIX)]):
+        last = session.client.get_workflow_handle_for(HubWorkflow.run, known[-1])
+        if await _is_open(last):
+            return last
+    hub_id = f"{_PREFIX}{uuid.uuid4().hex[:8]}"
+    remember(hub_id)  # before it exists: a kernel may be restarted right here
+    await session.client.start_workflow(
+        HubWorkflow.run,
+        HubInput(hub_id),
+        id=hub_id,
+        task_queue=session.task_queue,
+        execution_timeout=FORGOTTEN,
+    )
+    return client_handle(session.client, hub_id)
+
+
+def client_handle(client: Client, hub_id: str) -> WorkflowHandle[HubWorkflow, str]:
+    """A handle that is bound to no run, as anybody who knows the id would make it."""
+    return client.get_workflow_handle_for(HubWorkflow.run, hub_id)
+
+
+async def close_hosts(session: Session) -> int:
+    """Close every hub that this notebook started; how many were still open. Idempotent."""
+    closed = 0
+    for hub_id in _known():
+        with suppress(RPCError):  # closed already, or unknown to this server
+            await client_handle(session.client, hub_id).signal(HubWorkflow.close)
+            closed += 1
+    _write([])
+    return closed
+
+
+async def _is_open(handle: WorkflowHandle[Any, Any]) -> bool:
+    try:
+        return (await handle.describe()).status == WorkflowExecutionStatus.RUNNING
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:  # another server by now
+            return False
+        raise
+
+
+def _file() -> Path:
+    """One file a notebook: two notebooks that run at once never close each other's hubs."""
+    notebook = os.environ.get("JPY_SESSION_NAME", "")  # Jupyter's server sets it: the path
+    return location() / "hosts" / f"{hashlib.sha256(notebook.encode()).hexdigest()[:16]}.json"
+
+
+def remember(hub_id: str) -> None:
+    """Let `close_hosts` close this one, if nobody does before."""
+    _write([*_known(), hub_id])
+
+
+def forget(hub_id: str) -> None:
+    """It was closed."""
+    _write([each for each in _known() if each != hub_id])
+
+
+def _known() -> list[str]:
+    with suppress(OSError, ValueError):
+        return [str(hub_id) for hub_id in json.loads(_file().read_text())]
+    return []
+
+
+def _write(hub_ids: list[str]) -> None:
+    home()
+    _file().parent.mkdir(mode=0o700, exist_ok=True)
+    _file().write_text(json.dumps(hub_ids))

@@ -1,0 +1,266 @@
+"""Background worker processes, started and stopped from a notebook cell.
+
+Owns a worker's life: started once and found again by every kernel, really polling when `start`
+returns, killed and restarted on purpose in lessons. What the worker runs is not known here
+(`streamlib/scenarios/worker.py`). How a process is kept: `processes.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from streamlib.lab.errors import LabError, WorkerDiedError
+from streamlib.lab.machine import processes
+from streamlib.lab.machine.processes import Process
+from streamlib.scenarios import TASK_QUEUE
+from streamlib.scenarios.connect import connect, target
+from streamlib.scenarios.worker import identity
+
+READY_TIMEOUT = 60.0
+"""Seconds a worker may take from its start to its first poll."""
+
+COMMAND = (sys.executable, "-m", "streamlib.scenarios.worker")
+
+
+class Worker:
+    """One background worker; stays valid over `kill` and `restart`, whatever its pid.
+
+    Example:
+        worker = await lab.workers.start()
+        await worker.kill()      # as a crash would: its workflows wait
+        await worker.restart()   # and go on
+    """
+
+    def __init__(self, process: Process) -> None:
+        self.name = process.name
+        """The name to find it under."""
+        self._known = process
+
+    @property
+    def _process(self) -> Process:
+        """The process now behind the name, whichever kernel started it; the last one known."""
+        self._known = processes.last(self.name) or self._known
+        return self._known
+
+    @property
+    def pid(self) -> int:
+        """The process id of the worker, or of the one that died."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.alive
+
+    @property
+    def paused(self) -> bool:
+        """Whether it is alive and does nothing, since `pause`."""
+        return self._process.paused
+
+    @property
+    def task_queue(self) -> str:
+        """The queue it polls."""
+        return self._process.facts["task_queue"]
+
+    @property
+    def identity(self) -> str:
+        """Its name in the server's list of pollers, and in the histories it writes."""
+        return identity(self.pid)
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The last `lines` lines of its log."""
+        return self._process.log_tail(lines)
+
+    async def polling(self) -> bool:
+        """Whether it runs and the server lists it as a poller for workflows and activities.
+
+        A paused one does not poll, though the server lists it for some minutes.
+
+        Raises:
+            ServerUnavailableError: No server answers.
+        """
+        return (
+            self.alive
+            and not self.paused
+            and await _polls(await connect(), self.task_queue, self.identity)
+        )
+
+    async def kill(self) -> None:
+        """SIGKILL it, as a crash would. Idempotent."""
+        await self._process.kill()
+
+    async def pause(self) -> None:
+        """Let it do nothing, as a machine that hangs would; `resume` lets it go on. Idempotent.
+
+        What it had taken times out: workflow tasks after ten seconds, as a rule, and then they
+        wait for it or another worker.
+        """
+        await self._process.pause()
+
+    async def resume(self) -> None:
+        """Let it go on where it was paused. Idempotent."""
+        await self._process.resume()
+
+    async def stop(self) -> None:
+        """Let it finish what it holds, then end it. Idempotent."""
+        async with processes.only_one(self.name):
+            await self._process.stop()
+
+    async def restart(self) -> None:
+        """End it if it runs, start it again, and wait until it polls.
+
+        Raises:
+            WorkerDiedError: The new one died at once; holds the end of its log.
+        """
+        async with processes.only_one(self.name):
+            await self._process.stop()
+            facts = self._process.facts
+            command = json.loads(facts["command"])
+            purpose = facts.get("purpose", "")
+            self._known = await _launch(self.name, self.task_queue, command, purpose)
+
+    def __str__(self) -> str:
+        """One line: which, and whether it lives."""
+        state = ("paused" if self.paused else "running") if self.alive else "dead"
+        return f"{self.name} (pid {self.pid}, {state})"
+
+    __repr__ = __str__
+
+
+async def start(
+    name: str = "worker",
+    *,
+    task_queue: str = TASK_QUEUE,
+    command: Sequence[str] = COMMAND,
+    purpose: str = "",
+) -> Worker:
+    """The worker of that name, started if it does not run; returns when it is really polling.
+
+    A running one is kept, and resumed if it is paused, unless it works for another server, queue
+    or purpose: then it is replaced.
+
+    Args:
+        name: One worker a name.
+        task_queue: The queue to poll.
+        command: The program to run; it gets `--task-queue` and must poll under `identity(pid)`.
+        purpose: What else it was set up for, in a word; kept on disk, so no secret.
+
+    Raises:
+        ServerUnavailableError: No server answers.
+        WorkerDiedError: It died while it started; holds the end of its log.
+    """
+    await connect()  # a worker without a server would only die less clearly
+    async with processes.only_one(name):
+        running = processes.find(name)
+        if running and _fits(running, task_queue, purpose):
+            await running.resume()
+            await _until_polling(running)
+            return Worker(running)
+        if running:
+            await running.stop()
+        return Worker(await _launch(name, task_queue, command, purpose))
+
+
+async def status(name: str = "worker") -> Worker | None:
+    """The worker of that name, running or dead; None if it was never started, or was stopped."""
+    process = processes.last(name)
+    return Worker(process) if process else None
+
+
+async def stop(name: str = "worker") -> None:
+    """Stop the worker of that name, whoever started it. Idempotent."""
+    if worker := await status(name):
+        await worker.stop()
+
+
+def names() -> list[str]:
+    """The names of all workers that were started and not stopped since, alive or dead."""
+    return [name for name in processes.names() if "task_queue" in _facts(name)]
+
+
+async def _launch(name: str, task_queue: str, command: Sequence[str], purpose: str) -> Process:
+    goal = target()
+    process = processes.spawn(
+        name,
+        [*command, "--task-queue", task_queue],
+        facts={
+            "address": goal.address,
+            "namespace": goal.namespace,
+            "task_queue": task_queue,
+            "purpose": purpose,
+            "command": json.dumps(list(command)),
+        },
+        env={**os.environ, "PYTHONPATH": processes.python_path(), "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        await _until_polling(process)
+    except WorkerDiedError:
+        await process.stop()  # nothing to find again
+        raise
+    return process
+
+
+def _facts(name: str) -> Mapping[str, str]:
+    process = processes.last(name)
+    return process.facts if process else {}
+
+
+def _fits(process: Process, task_queue: str, purpose: str) -> bool:
+    goal = target()
+    wanted = {
+        "address": goal.address,
+        "namespace": goal.namespace,
+        "task_queue": task_queue,
+        "purpose": purpose,
+    }
+    return all(process.facts.get(key) == value for key, value in wanted.items())
+
+
+async def _until_polling(process: Process) -> None:
+    client = await connect()
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + READY_TIMEOUT
+    queue = process.facts["task_queue"]
+    while not await _polls(client, queue, identity(process.pid)):
+        if not process.alive:
+            code = process.exit_code
+            how = "" if code is None else f" (exit code {code})"
+            raise WorkerDiedError(
+                f"the {process.name} died while it started{how}.", process.log_tail()
+            )
+        if loop.time() > deadline:
+            raise LabError(
+                f"the {process.name} (pid {process.pid}) runs but does not poll {queue!r} after "
+                f"{READY_TIMEOUT:.0f} s. Try `await worker.restart()`; its log: {process.log}"
+            )
+        await asyncio.sleep(0.05)
+
+
+async def _polls(client: Client, task_queue: str, name: str) -> bool:
+    """Whether `name` is among the pollers for workflows and for activities."""
+    for kind in (
+        TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+    ):
+        request = DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=task_queue),
+            task_queue_type=kind,
+        )
+        try:
+            answer = await client.workflow_service.describe_task_queue(request)
+        except RPCError:
+            return False
+        if name not in {poller.identity for poller in answer.pollers}:
+            return False
+    return True

@@ -1,0 +1,115 @@
+"""One way to a Temporal server for notebooks, workers and terminal runs alike.
+
+Owns the order of precedence: Temporal's own environment and profile file (a cluster, Temporal
+Cloud, mTLS, an API key), else the lab's dev server, else localhost:7233. It starts nothing and
+does not know who did. Next: `lab/server.py`, which does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
+
+from streamlib.scenarios.home import profile_path
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds a connection attempt may take before the server counts as unreachable."""
+
+
+class OneLineError(Exception):
+    """An error that a notebook shows as its message alone, without a traceback.
+
+    For what a traceback cannot explain: nothing is wrong in the code, something is missing
+    around it, and the message says what to do.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython's hook: the lines to show instead of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class ServerUnavailableError(OneLineError, ConnectionError):
+    """No Temporal server answers, or none is to be had; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The server to talk to: how to connect, and whether the user named it."""
+
+    config: ClientConnectConfig
+    """Keyword arguments of `Client.connect`."""
+
+    external: bool
+    """True if the environment or a Temporal profile names it: then it is not ours to run."""
+
+    @property
+    def address(self) -> str:
+        """`host:port`."""
+        return self.config["target_host"]
+
+    @property
+    def namespace(self) -> str:
+        """The namespace to work in."""
+        return self.config.get("namespace", "default")
+
+
+def target() -> Target:
+    """The server that everything here talks to, as configured at this moment.
+
+    Raises:
+        ServerUnavailableError: The Temporal configuration cannot be read.
+    """
+    try:
+        chosen = ClientConfigProfile.load()
+    except Exception as cause:  # the SDK's bridge raises a bare RuntimeError
+        raise ServerUnavailableError(
+            f"the Temporal configuration cannot be read: {cause}. Check TEMPORAL_PROFILE, "
+            "TEMPORAL_CONFIG_FILE and the file they name."
+        ) from cause
+    if chosen.address:
+        return Target(chosen.to_client_connect_config(), external=True)
+    path = profile_path()
+    if path.is_file():
+        ours = ClientConfigProfile.load(config_source=path, disable_env=True)
+        if ours.address:
+            return Target(ours.to_client_connect_config(), external=False)
+    return Target({"target_host": "localhost:7233", "namespace": "default"}, external=False)
+
+
+async def connect(**options: Any) -> Client:
+    """Connect to the configured server, within ten seconds.
+
+    Args:
+        **options: Passed on to `Client.connect`, over what the configuration says.
+
+    Raises:
+        ServerUnavailableError: Nobody answers there; names the address and what to do.
+    """
+    goal = target()
+    try:
+        return await asyncio.wait_for(
+            Client.connect(**{**goal.config, **options}), timeout=CONNECT_TIMEOUT
+        )
+    except asyncio.TimeoutError:
+        cause: Exception = TimeoutError(f"no answer in {CONNECT_TIMEOUT:.0f} s")
+    except (RuntimeError, ValueError) as error:  # what the SDK raises when it cannot connect
+        cause = error
+    raise ServerUnavailableError(_unreachable(goal, cause)) from cause
+
+
+def _unreachable(goal: Target, cause: Exception) -> str:
+    if goal.external:
+        advice = "Check TEMPORAL_ADDRESS or your Temporal profile, and that the server is up."
+    else:
+        advice = "Start one with `python -m streamlib.lab start`, or `await lab.start()`."
+    return f"no Temporal server answers at {goal.address}. {advice} ({_short(cause)})"
+
+
+def _short(cause: Exception) -> str:
+    """The SDK quotes whole transport errors; the first line's end is all a reader needs."""
+    text = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+    return text if len(text) <= 160 else f"{text[:157]}..."

@@ -1,0 +1,268 @@
+"""The feed: one waiter and one read for all, gone with its last reader, and never a lost item."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import random
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus
+
+from streamlib import Subscription, WorkflowStreamItem
+from tests.client.test_subscriber import feeds_running, rest, subscribe, take, waits
+from tests.fakes import (
+    Blocked,
+    BlockedReply,
+    FakeHost,
+    LostReply,
+    busy,
+    happens,
+    quiet,
+    unavailable,
+)
+
+
+@pytest.fixture
+def host() -> FakeHost:
+    return FakeHost()
+
+
+async def test_many_subscriptions_share_one_waiter_and_one_read(host: FakeHost) -> None:
+    host.append(0)
+    readers = [subscribe(host) for _ in range(50)]
+    assert await asyncio.gather(*(take(r, 1) for r in readers)) == [[0]] * 50
+    assert (host.calls["resolve"], host.calls["read"], host.watching) == (1, 1, 1)
+    waiting = [await waits(host, reader) for reader in readers]
+    reads = host.calls["read"]
+    host.append(1)
+    assert {item.data for item in await asyncio.gather(*waiting)} == {1}
+    assert host.calls["read"] - reads <= 2  # one for this item, one for having caught up
+    assert host.watching == 1
+    for reader in readers:
+        await reader.aclose()
+    await happens(lambda: feeds_running() == 0)
+
+
+async def test_of_many_readers_one_reads_what_came_while_the_window_opened(host: FakeHost) -> None:
+    host.append(0)
+    late = BlockedReply()
+    host.faults["read"] = [late]
+    readers = [subscribe(host) for _ in range(50)]
+    reading = [asyncio.create_task(take(reader, 2)) for reader in readers]
+    await late.reached.wait()
+    await quiet(host)
+    host.append(1)
+    await quiet(host)
+    late.release()
+    assert await asyncio.gather(*reading) == [[0, 1]] * 50
+    assert host.calls["read"] <= 3
+    for reader in readers:
+        await reader.aclose()
+
+
+async def test_readers_behind_the_window_that_ask_the_same_share_the_answer(
+    host: FakeHost,
+) -> None:
+    host.append(*range(4))
+    blocked = Blocked()
+    host.faults["read"] = [blocked]
+    readers = [subscribe(host, ["t"], 1) for _ in range(5)] + [subscribe(host, ["t"], 2)]
+    reading = [asyncio.create_task(take(reader, 1)) for reader in readers]
+    await blocked.reached.wait()
+    blocked.release()
+    assert await asyncio.gather(*reading) == [[1]] * 5 + [[2]]
+    assert host.calls["read"] == 2
+    for reader in readers:
+        await reader.aclose()
+
+
+async def test_it_goes_on_until_the_last_reader_leaves(host: FakeHost) -> None:
+    host.append(0)
+    one, two = subscribe(host), subscribe(host)
+    assert await take(one, 1) == await take(two, 1) == [0]
+    await one.aclose()
+    host.append(1)
+    assert await take(two, 1) == [1]
+    await two.aclose()
+    await happens(lambda: feeds_running() == 0)
+    await happens(lambda: host.watching == 0)  # when a generator is closed depends on the Python
+
+
+async def test_a_reader_that_comes_right_after_the_last_one_left_gets_a_live_feed(
+    host: FakeHost,
+) -> None:
+    host.append(0)
+    old = subscribe(host)
+    assert await take(old, 1) == [0]
+    await old.aclose()
+    new = subscribe(host)  # the old feed's task has not ended yet
+    assert await take(new, 1) == [0]
+    host.append(1)
+    assert await take(new, 1) == [1]
+    await new.aclose()
+
+
+async def test_a_dropped_reader_leaves_too_also_in_the_middle_of_a_wait(host: FakeHost) -> None:
+    items = subscribe(host)
+    waiting = await waits(host, items)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    del items, waiting
+    gc.collect()
+    await happens(lambda: feeds_running() == 0)
+
+
+async def test_a_dropped_reader_does_not_stop_the_others(host: FakeHost) -> None:
+    kept, dropped = subscribe(host), subscribe(host)
+    waiting = await waits(host, kept)
+    host.append(0)
+    assert await take(dropped, 1) == [0]
+    del dropped
+    gc.collect()
+    await quiet(host)
+    host.append(1)
+    assert [(await waiting).data, *await take(kept, 1)] == [0, 1]
+    await kept.aclose()
+
+
+def test_each_event_loop_has_a_feed_of_its_own(host: FakeHost) -> None:
+    async def read_two() -> list[object]:
+        async with subscribe(host) as items:
+            return await take(items, 2)
+
+    host.append(0, 1)
+    assert asyncio.run(read_two()) == asyncio.run(read_two()) == [0, 1]
+    with ThreadPoolExecutor(2) as threads:
+        runs = [threads.submit(asyncio.run, read_two()) for _ in range(2)]
+        assert [run.result(5) for run in runs] == [[0, 1], [0, 1]]
+
+
+async def test_the_watch_starts_again_where_the_run_is_when_it_was_interrupted(
+    host: FakeHost,
+) -> None:
+    async with subscribe(host) as items:
+        for n in range(3):
+            host.faults["watch"] = [unavailable()]
+            host.append(n)
+            assert await take(items, 1) == [n]
+
+
+async def test_the_window_is_bounded_and_who_falls_out_of_it_reads_for_itself(
+    host: FakeHost,
+) -> None:
+    host.append("first")
+    slow, quick = subscribe(host), subscribe(host)
+    assert await take(slow, 1) == await take(quick, 1) == ["first"]
+    for n in range(12):
+        host.append(str(n) * 600_000)
+        await take(quick, 1)
+    assert [value[0] for value in await take(slow, 12)] == list("012345678911")
+    assert slow.missed == 0
+    await slow.aclose()
+    await quick.aclose()
+
+
+# --- the races at the end
+
+
+EVENTS = ["append", "roll over", "append", "close"]
+
+
+@pytest.mark.parametrize("fault", [Blocked, BlockedReply])
+@pytest.mark.parametrize("released_after", range(len(EVENTS) + 1))
+@pytest.mark.parametrize("pauses", list(itertools.product([False, True], repeat=2)))
+@pytest.mark.parametrize("at_the_end", [False, True], ids=["behind", "at the end"])
+async def test_no_item_is_lost_between_a_readers_own_read_and_the_close(
+    host: FakeHost,
+    fault: type[Blocked],
+    released_after: int,
+    pauses: tuple[bool, bool],
+    at_the_end: bool,
+) -> None:
+    """One read is held up, before or after it looked, while the run goes on and closes."""
+    host.append(0)
+    items = subscribe(host)
+    if at_the_end:
+        assert await take(items, 1) == [0]
+    blocked = fault()
+    host.faults["read"] = [blocked]
+    reading = asyncio.create_task(rest(items))
+    await quiet(host)
+    for number, event in enumerate([*EVENTS, "end"]):
+        if number == released_after:
+            blocked.release()
+        match event:
+            case "append":
+                host.append(len(host.log))
+            case "roll over":
+                host.roll_over()
+            case "close":
+                host.close()
+        if pauses[number % 2]:
+            await quiet(host)
+    assert await asyncio.wait_for(reading, 5) == [0, 1, 2][at_the_end:]
+    assert items.status is WorkflowExecutionStatus.COMPLETED
+
+
+async def collect(
+    reader: Subscription[Any], chance: random.Random
+) -> list[WorkflowStreamItem[Any]]:
+    """Read to the end, now and then slowly."""
+    items = []
+    async for item in reader:
+        items.append(item)
+        if chance.random() < 0.3:
+            await asyncio.sleep(chance.choice([0, 0.001, 0.01]))
+    return items
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_any_interleaving_delivers_every_item_once_or_counts_it_as_missed(
+    host: FakeHost, seed: int
+) -> None:
+    """Random appends, truncations, roll-overs and faults under four readers; the seed is the id."""
+    chance = random.Random(seed)
+    host.page_bytes = chance.choice([1, 200, 1_000_000])
+    starts = [(topics, chance.choice([0, 0, 3])) for topics in ([], [], ["a"], ["a", "b"])]
+    readers = [subscribe(host, topics, start) for topics, start in starts]
+    seen = [asyncio.create_task(collect(reader, chance)) for reader in readers]
+    for number in range(60):
+        match chance.choice("aaaabbbctrwfffs"):
+            case "a" | "b" | "c" as topic:
+                host.append(number, topic=topic)
+            case "t":
+                base, end = host.log.base_offset, host.log.end_offset
+                host.truncate(chance.randint(base, end))
+            case "r":
+                host.roll_over()
+            case "w":
+                await quiet(host)
+            case "f":
+                fault = chance.choice([unavailable, busy, LostReply])()
+                host.faults[chance.choice(["read", "read", "watch"])].append(fault)
+            case "s":
+                await asyncio.sleep(chance.choice([0, 0.001, 0.02]))
+    host.faults.clear()
+    host.close()
+    results = await asyncio.wait_for(asyncio.gather(*seen), 10)
+    for (topics, start), reader, items in zip(starts, readers, results, strict=True):
+        offsets = [item.offset for item in items]
+        assert offsets == sorted(set(offsets))
+        assert sum(item.missed for item in items) <= reader.missed
+        wanted = {
+            offset
+            for offset, (topic, _) in enumerate(host.everything)
+            if offset >= start and (not topics or topic in topics)
+        }
+        assert set(offsets) <= wanted
+        assert all(host.everything[item.offset] == (item.topic, item.data) for item in items)
+        lost = wanted - set(offsets)
+        assert len(lost) <= reader.missed
+        assert not lost or max(lost) < host.log.base_offset
+        if not topics:
+            assert len(offsets) + reader.missed == max(0, host.log.end_offset - start)
+        assert reader.status is WorkflowExecutionStatus.COMPLETED

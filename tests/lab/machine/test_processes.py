@@ -1,0 +1,162 @@
+"""A background process is found again, is never mistaken for another, and ends when told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from streamlib.lab.machine import processes
+
+pytestmark = pytest.mark.usefixtures("own_home")
+
+SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
+STUBBORN = [
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    "print('up', flush=True); time.sleep(600)",
+]
+
+
+async def until(process: processes.Process, condition: Callable[[], bool]) -> None:
+    while not condition():
+        assert process.alive
+        await asyncio.sleep(0.02)
+
+
+async def until_up(process: processes.Process) -> None:
+    await until(process, lambda: process.log_tail() == "up")
+
+
+async def test_a_process_is_found_again_with_what_it_was_started_with() -> None:
+    started = processes.spawn("one", SLEEPER, facts={"port": "1"})
+    try:
+        found = processes.find("one")
+        assert found == started
+        assert found.alive
+        assert found.facts == {"port": "1"}
+        assert processes.names() == ["one"]
+        assert os.getsid(started.pid) == started.pid, "it must outlive a kernel restart"
+    finally:
+        await started.stop()
+    assert processes.find("one") is None
+    assert processes.names() == []
+
+
+async def test_stop_is_a_request_first_and_a_kill_after_the_grace() -> None:
+    process = processes.spawn("stubborn", STUBBORN)
+    await until_up(process)
+    await process.stop(grace=0.2)
+    assert not process.alive
+    assert process.exit_code == -9
+    await process.stop()  # idempotent
+
+
+async def test_a_paused_process_does_nothing_until_it_is_resumed() -> None:
+    counter = "import time\nfor n in range(10**9): print(n, flush=True); time.sleep(0.01)"
+    process = processes.spawn("one", [sys.executable, "-c", counter])
+    await until(process, lambda: process.log_tail(1) != "")
+    assert not process.paused
+    await process.pause()
+    await process.pause()
+    assert (process.alive, process.paused) == (True, True)
+    found = processes.find("one")
+    assert found is not None
+    assert found.paused
+    last = process.log_tail(1)
+    await asyncio.sleep(0.1)  # ten more lines, if it ran
+    assert process.log_tail(1) == last
+    await process.resume()
+    await process.resume()
+    assert not process.paused
+    await until(process, lambda: process.log_tail(1) != last)
+    await process.stop()
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+async def test_a_paused_process_ends_promptly(how: str) -> None:
+    process = processes.spawn("one", SLEEPER)
+    await until_up(process)
+    await process.pause()
+    began = time.monotonic()
+    await getattr(process, how)()
+    assert time.monotonic() - began < 2
+    assert (process.alive, process.paused) == (False, False)
+    await process.pause()
+    await process.resume()
+    assert process.exit_code == (-15 if how == "stop" else -9)
+
+
+async def test_a_killed_process_is_dead_but_remembered() -> None:
+    process = processes.spawn("one", SLEEPER, facts={"port": "1"})
+    await process.kill()
+    assert not process.alive
+    assert processes.find("one") is None
+    remembered = processes.last("one")
+    assert remembered is not None
+    assert remembered.facts == {"port": "1"}
+
+
+async def test_a_pid_that_now_belongs_to_somebody_else_is_not_touched(own_home: Path) -> None:
+    stranger = subprocess.Popen(SLEEPER, stdout=subprocess.DEVNULL)
+    try:
+        record = own_home / "run" / "one.json"
+        record.parent.mkdir(parents=True)
+        record.write_text(json.dumps({"pid": stranger.pid, "created": 1000.0, "facts": {}}))
+        assert processes.find("one") is None
+        mistaken = processes.last("one")
+        assert mistaken is not None
+        await mistaken.pause()
+        await mistaken.kill()
+        await mistaken.stop()
+        assert stranger.poll() is None, "the stranger was killed"
+        assert psutil.Process(stranger.pid).status() != psutil.STATUS_STOPPED
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x"}', '{"pid": 1}'])
+async def test_a_broken_record_counts_as_none(own_home: Path, text: str) -> None:
+    record = own_home / "run" / "one.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(text)
+    assert processes.last("one") is None
+
+
+async def test_the_end_of_a_long_log_is_shown() -> None:
+    code = "for i in range(50_000): print('line', i)"
+    process = processes.spawn("chatty", [sys.executable, "-c", code])
+    assert await process.gone(20)
+    assert process.log_tail(2) == "line 49998\nline 49999"
+    await process.stop()
+
+
+async def test_state_is_private(own_home: Path) -> None:
+    process = processes.spawn("one", SLEEPER)
+    await process.stop()
+    assert own_home.stat().st_mode & 0o777 == 0o700
+    assert process.log.stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_lock_lets_one_in_at_a_time() -> None:
+    inside = 0
+
+    async def enter() -> None:
+        nonlocal inside
+        async with processes.only_one("door"):
+            inside += 1
+            assert inside == 1
+            await asyncio.sleep(0)
+            inside -= 1
+
+    await asyncio.gather(*(enter() for _ in range(5)))

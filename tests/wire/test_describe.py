@@ -1,0 +1,202 @@
+"""A stream about itself: what is asked is parsed strictly, what is answered crosses unchanged."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamlib.core.dedup import Publishers
+from streamlib.core.ledger import ACCEPTED, DUPLICATE, REFUSED, Batch, Ledger
+from streamlib.core.log import Item, Log
+from streamlib.errors import MalformedInputError
+from streamlib.wire.describe import (
+    MAX_ROWS,
+    DescribeInput,
+    ItemDescription,
+    PublisherDescription,
+    StreamDescription,
+    description_json,
+    parse_describe,
+    parse_description,
+    seams_of,
+)
+from streamlib.wire.shapes import WorkflowStreamState
+
+NOON = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
+ABOUT = {"stream_id": "s", "run_id": "r", "signals": 5}
+
+
+class Stream:
+    """Log, table and ledger, fed as `stream.py` feeds them."""
+
+    def __init__(self, base_offset: int = 0) -> None:
+        self.log, self.publishers, self.ledger = Log(base_offset), Publishers(), Ledger()
+
+    def publish(self, publisher_id: str, sequence: int, items: int, now: datetime = NOON) -> None:
+        if not self.publishers.accept(publisher_id, sequence, now):
+            self.ledger.duplicate(publisher_id, sequence)
+            return
+        self.ledger.accepted(publisher_id, sequence, self.log.end_offset, items)
+        self.say(items, topic=publisher_id)
+
+    def say(self, items: int, topic: str = "own") -> None:
+        for _ in range(items):
+            self.log.append(Item(topic, "data", 7))
+
+    def refuse(self, publisher_id: str) -> None:
+        self.publishers.refuse(publisher_id)
+        self.ledger.refused(publisher_id, "why")
+
+    def answer(self, **asked: int) -> str:
+        """As it travels."""
+        rows = DescribeInput(**asked)
+        return json.dumps(description_json(rows, self.log, self.publishers, self.ledger, **ABOUT))
+
+    def describe(self, **asked: int) -> StreamDescription:
+        return parse_description(json.loads(self.answer(**asked)))
+
+
+def test_an_empty_stream_describes_itself() -> None:
+    assert Stream().describe(items=9, batches=9) == StreamDescription(
+        "s", "r", 0, 0, 0, 5, 0, [], [], []
+    )
+
+
+def test_bounds_size_and_publishers_come_without_asking() -> None:
+    stream = Stream()
+    stream.publish("p", 1, 2)
+    stream.publish("p", 1, 2)
+    stream.publish("q", 7, 1, NOON + timedelta(seconds=1))
+    stream.refuse("q")
+    stream.refuse("stranger")
+    stream.log.truncate(1)
+    told = stream.describe()
+    assert (told.base_offset, told.end_offset, told.size, told.refused) == (1, 3, 14, 2)
+    assert told.publishers == [
+        PublisherDescription("p", 1, 1, 1, 0, NOON),
+        PublisherDescription("q", 7, 1, 0, 1, NOON + timedelta(seconds=1)),
+    ]
+    assert (told.items, told.batches) == ([], [])
+
+
+def test_the_batches_say_what_became_of_each() -> None:
+    stream = Stream()
+    stream.publish("p", 1, 2)
+    stream.publish("p", 2, 1)
+    stream.publish("p", 1, 2)
+    stream.refuse("")
+    assert stream.describe(batches=3).batches == [
+        Batch("p", 2, ACCEPTED, 2, 1),
+        Batch("p", 1, DUPLICATE, 0, 2),
+        Batch("", 0, REFUSED, None, 0, "why"),
+    ]
+
+
+def test_a_page_of_items_names_publisher_and_sequence_where_they_are_known() -> None:
+    stream = Stream(base_offset=10)
+    stream.say(1)
+    stream.publish("p", 4, 2)
+    stream.say(1)
+    assert stream.describe(items=3, from_offset=11).items == [
+        ItemDescription(11, "p", 7, "p", 4),
+        ItemDescription(12, "p", 7, "p", 4),
+        ItemDescription(13, "own", 7, None, None),
+    ]
+    assert [item.offset for item in stream.describe(items=2).items] == [10, 11]
+    assert stream.describe(items=2, from_offset=10**30).items == []
+
+
+def test_the_answer_grows_with_what_is_asked_and_not_with_the_log() -> None:
+    small, large = Stream(), Stream()
+    for stream, batches in ((small, 10), (large, 2000)):
+        for sequence in range(1, batches + 1):
+            stream.publish("p", sequence, 5)
+    for asked in ({}, {"items": 10, "batches": 10}):
+        assert len(large.answer(**asked)) < len(small.answer(**asked)) + 100
+    assert len(large.answer(items=MAX_ROWS)) < 10 * MAX_ROWS
+
+
+@given(st.integers(0, 30), st.integers(0, 40), st.integers(0, 40))
+def test_pages_of_items_are_slices_of_the_log(base: int, start: int, count: int) -> None:
+    stream = Stream(base)
+    stream.publish("p", 1, 20)
+    rows = stream.describe(items=count, from_offset=start).items
+    wanted = range(base, base + 20)
+    first = max(start, base)
+    assert [row.offset for row in rows] == [n for n in wanted if first <= n < first + count]
+
+
+def test_a_full_page_is_told_as_the_log_and_the_ledger_know_it() -> None:
+    stream = Stream()
+    for sequence in range(1, 1801):
+        stream.publish(f"p{sequence % 7}", sequence, sequence % 4)
+        stream.say(sequence % 3)
+    told = stream.describe(items=MAX_ROWS).items
+    assert len(told) == MAX_ROWS
+    for row, (offset, item) in zip(told, stream.log.items_from(0, MAX_ROWS), strict=True):
+        batch = stream.ledger.batch_at(offset)
+        who = (batch.publisher_id, batch.sequence) if batch else (None, None)
+        assert row == (offset, item.topic, item.size, *who)
+
+
+def test_the_answer_says_each_name_once() -> None:
+    stream, name = Stream(), "a publisher with a long name"
+    for sequence in range(1, MAX_ROWS + 1):
+        stream.publish(name, sequence, 1)
+    full = stream.answer(items=MAX_ROWS)
+    assert full.count(name) == 3  # in the publishers' table, as the topic, as the id
+    assert len(full) < 30 * MAX_ROWS
+
+
+def test_a_run_that_takes_over_adds_a_seam_once_a_position_and_sixteen_are_kept() -> None:
+    assert seams_of(None, 0) == []
+    assert seams_of(WorkflowStreamState(), 7) == [7], "from the peer: this one is known"
+    assert seams_of(WorkflowStreamState(seams=[3, 7]), 9) == [3, 7, 9]
+    assert seams_of(WorkflowStreamState(seams=[3, 7]), 7) == [3, 7]
+    assert seams_of(WorkflowStreamState(seams=[*range(16)]), 99) == [*range(1, 16), 99]
+
+
+def test_the_seams_are_told() -> None:
+    stream = Stream()
+    stream.ledger = Ledger(seams=[3, 7])
+    assert stream.describe().seams == [3, 7]
+
+
+def test_a_field_that_is_not_known_yet_is_ignored() -> None:
+    fields = {**json.loads(Stream().answer()), "later": 1}
+    assert parse_description(fields) == Stream().describe()
+
+
+@pytest.mark.parametrize("args", [[], [{}], [{"later": "field"}]])
+def test_nothing_asked_is_no_rows(args: list[Any]) -> None:
+    assert parse_describe(args) == DescribeInput(0, 0, 0)
+
+
+def test_more_rows_than_an_answer_holds_are_cut() -> None:
+    asked = parse_describe([{"items": 10**9, "batches": 10**9, "from_offset": 10**30}])
+    assert asked == DescribeInput(10**30, MAX_ROWS, MAX_ROWS)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [1],
+        [None],
+        [[]],
+        [{}, {}],
+        [{"items": -1}],
+        [{"items": 1.0}],
+        [{"items": True}],
+        [{"batches": "1"}],
+        [{"from_offset": None}],
+    ],
+    ids=str,
+)
+def test_a_question_that_is_none_is_refused(args: list[Any]) -> None:
+    with pytest.raises(MalformedInputError, match="describe query"):
+        parse_describe(args)
