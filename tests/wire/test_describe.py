@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamlib.core.dedup import Publishers
-from streamlib.core.ledger import ACCEPTED, DUPLICATE, REFUSED, Batch, Ledger
+from streamlib.core.hosting import HostedStream
+from streamlib.core.ledger import ACCEPTED, DUPLICATE, REFUSED, Batch
 from streamlib.core.log import Item, Log
 from streamlib.errors import MalformedInputError
 from streamlib.wire.describe import (
@@ -28,34 +28,31 @@ from streamlib.wire.describe import (
 from streamlib.wire.shapes import WorkflowStreamState
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
-ABOUT = {"stream_id": "s", "run_id": "r", "signals": 5}
+ABOUT = {"stream_id": "s", "run_id": "r"}
 
 
 class Stream:
-    """Log, table and ledger, fed as `stream.py` feeds them."""
+    """A stream as a host has it."""
 
     def __init__(self, base_offset: int = 0) -> None:
-        self.log, self.publishers, self.ledger = Log(base_offset), Publishers(), Ledger()
+        self.stream = HostedStream(Log(base_offset), now=NOON)
+        self.stream.signals = 5
+        self.log, self.ledger = self.stream.log, self.stream.ledger
 
     def publish(self, publisher_id: str, sequence: int, items: int, now: datetime = NOON) -> None:
-        if not self.publishers.accept(publisher_id, sequence, now):
-            self.ledger.duplicate(publisher_id, sequence)
-            return
-        self.ledger.accepted(publisher_id, sequence, self.log.end_offset, items)
-        self.say(items, topic=publisher_id)
+        self.stream.take([Item(publisher_id, "data", 7)] * items, publisher_id, sequence, now)
 
     def say(self, items: int, topic: str = "own") -> None:
         for _ in range(items):
             self.log.append(Item(topic, "data", 7))
 
     def refuse(self, publisher_id: str) -> None:
-        self.publishers.refuse(publisher_id)
-        self.ledger.refused(publisher_id, "why")
+        self.stream.refuse(publisher_id, "why", NOON)
 
     def answer(self, **asked: int) -> str:
         """As it travels."""
         rows = DescribeInput(**asked)
-        return json.dumps(description_json(rows, self.log, self.publishers, self.ledger, **ABOUT))
+        return json.dumps(description_json(rows, self.stream, **ABOUT))
 
     def describe(self, **asked: int) -> StreamDescription:
         return parse_description(json.loads(self.answer(**asked)))
@@ -163,7 +160,7 @@ def test_a_run_that_takes_over_adds_a_seam_once_a_position_and_sixteen_are_kept(
 
 def test_the_seams_are_told() -> None:
     stream = Stream()
-    stream.ledger = Ledger(seams=[3, 7])
+    stream.ledger.seams = [3, 7]
     assert stream.describe().seams == [3, 7]
 
 

@@ -14,6 +14,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.contrib import workflow_streams as peer
 from temporalio.converter import DataConverter, PayloadConverter
 
+from streamlib.core.limits import DEFAULTS
 from streamlib.core.log import Item, Log
 from streamlib.errors import (
     InvalidTopicError,
@@ -26,11 +27,12 @@ from streamlib.wire.encode import (
     decode_payload,
     encode_item,
     encode_payload,
+    item_of,
     publish_json,
     wire_size,
 )
 from streamlib.wire.parse import parse_answer, parse_poll, parse_publish
-from streamlib.wire.shapes import MAX_ITEM_BYTES, PollInput, PollResult, PublishEntry, PublishInput
+from streamlib.wire.shapes import IncomingBatch, PollInput, PollResult
 
 CONVERTER = PayloadConverter.default
 HELLO = encode_item("t", "hello", CONVERTER).data
@@ -106,8 +108,8 @@ def test_what_cannot_be_serialized_raises_at_once_and_names_topic_and_value(valu
 
 def test_an_item_too_large_for_any_payload_raises_with_its_size() -> None:
     with pytest.raises(ItemTooLargeError) as raised:
-        encode_item("t", b"x" * MAX_ITEM_BYTES, CONVERTER)
-    assert raised.value.size > raised.value.limit == MAX_ITEM_BYTES
+        encode_item("t", b"x" * DEFAULTS.item_bytes, CONVERTER)
+    assert raised.value.size > raised.value.limit == DEFAULTS.item_bytes
 
 
 def test_an_empty_topic_raises() -> None:
@@ -115,19 +117,14 @@ def test_an_empty_topic_raises() -> None:
         encode_item("", 1, CONVERTER)
 
 
-def test_the_size_of_an_item_counts_bytes_not_letters() -> None:
-    assert wire_size("ä", "AAAA") == 6
-
-
 def test_a_batch_is_parsed_as_it_was_built() -> None:
     items = [encode_item("a", 1, CONVERTER), encode_item("ü", {"x": None}, CONVERTER)]
-    entries = [PublishEntry(item.topic, item.data) for item in items]
-    assert parse_publish([publish_json(items, "p", 3)]) == PublishInput(entries, "p", 3)
+    assert parse_publish([publish_json(items, "p", 3)]) == IncomingBatch(items, "p", 3)
 
 
 def test_unknown_fields_are_ignored_and_missing_ones_have_the_peers_defaults() -> None:
-    assert parse_publish([{"new": 1}]) == PublishInput([], "", 0)
-    assert parse_publish([{"items": [{**ITEM, "new": 1}]}]).items == [PublishEntry("t", HELLO)]
+    assert parse_publish([{"new": 1}]) == IncomingBatch([], "", 0)
+    assert parse_publish([{"items": [{**ITEM, "new": 1}]}]).items == [item_of("t", HELLO)]
     assert parse_poll([{"new": 1}]) == PollInput([], 0)
 
 
@@ -162,7 +159,9 @@ NOT_BATCHES: dict[str, tuple[object, ...]] = {
                 {
                     "topic": "t",
                     "data": encode_payload(
-                        Payload(metadata={"encoding": b"binary/plain"}, data=b"x" * MAX_ITEM_BYTES)
+                        Payload(
+                            metadata={"encoding": b"binary/plain"}, data=b"x" * DEFAULTS.item_bytes
+                        )
                     ),
                 }
             ],
@@ -217,7 +216,7 @@ def log_with(*values: object) -> Log:
 def test_an_answer_is_parsed_as_it_was_built() -> None:
     log = log_with("hello", "world")
     answer = parse_answer(answer_json(log.read(0, max_bytes=1), log, "run-1"))
-    assert answer.page.items == [(4, Item("t", decode_payload(HELLO), 1 + len(HELLO)))]
+    assert answer.page.items == [(4, Item("t", decode_payload(HELLO), wire_size("t", HELLO)))]
     assert (answer.page.next_offset, answer.page.more_ready) == (5, True)
     assert (answer.base_offset, answer.end_offset, answer.stream_id) == (4, 6, "run-1")
 
@@ -336,8 +335,7 @@ async def test_our_batch_is_the_peers(items: list[Item], publisher_id: str, sequ
         [peer.PublishEntry(item.topic, item.data) for item in items], publisher_id, sequence
     )
     ours = parse_publish([await over_the_wire(theirs, dict[str, Any])])
-    entries = [PublishEntry(item.topic, item.data) for item in items]
-    assert ours == PublishInput(entries, publisher_id, sequence)
+    assert ours == IncomingBatch(items, publisher_id, sequence)
 
 
 @given(st.lists(texts, max_size=3), offsets)
