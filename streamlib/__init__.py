@@ -13,8 +13,10 @@ with _workflow.unsafe.imports_passed_through():
     from streamlib.client.subscriber import Subscription, open_subscriptions
     from streamlib.client.watch import Activity, StreamWatch, WaitingBatch
     from streamlib.core.ledger import Batch
+    from streamlib.core.limits import StreamLimits
     from streamlib.core.rollover import RollOverReason
     from streamlib.errors import (
+        InvalidLimitsError,
         InvalidOffsetError,
         InvalidTopicError,
         ItemDecodeError,
@@ -47,6 +49,7 @@ with _workflow.unsafe.imports_passed_through():
 __all__ = [
     "Activity",
     "Batch",
+    "InvalidLimitsError",
     "InvalidOffsetError",
     "InvalidTopicError",
     "ItemDecodeError",
@@ -67,6 +70,7 @@ __all__ = [
     "StreamChangedError",
     "StreamDescription",
     "StreamError",
+    "StreamLimits",
     "StreamNotFoundError",
     "StreamUnavailableError",
     "StreamWatch",

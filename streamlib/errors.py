@@ -62,11 +62,19 @@ class StreamChangedError(StreamError):
 
 @dataclass(eq=False)
 class InvalidTopicError(StreamError, ValueError):
-    """A topic name that is empty or no string."""
+    """A topic name that is empty, no string, or longer than the stream's limit."""
 
     topic: object
+    size: int | None = None
+    limit: int | None = None
 
     def __str__(self) -> str:
+        if self.size is not None:
+            return (
+                f"The topic name {shown(self.topic)} has {self.size:,} bytes as it travels; a "
+                f"name may have {self.limit:,}. It is a label to filter by: put the rest in the "
+                "item."
+            )
         return (
             f"{self.topic!r} is not a topic name. A topic is a non-empty string; "
             "leave the filter out (or None, or []) to read all topics."
@@ -87,6 +95,20 @@ class TruncateOutOfRangeError(StreamError, ValueError):
             f"[{self.base_offset}, {self.end_offset}). Give a whole number of at most "
             f"{self.end_offset}, which empties it. Nothing was truncated."
         )
+
+
+@dataclass(eq=False)
+class InvalidLimitsError(StreamError, ValueError):
+    """A limit that cannot be, or that contradicts another one."""
+
+    limit: str
+    value: object
+    must_be: str
+    other: int | None = None
+
+    def __str__(self) -> str:
+        other = "" if self.other is None else f" ({self.other:,})"
+        return f"{self.limit} is {shown(self.value)}; it must be {self.must_be}{other}."
 
 
 @dataclass(eq=False)
