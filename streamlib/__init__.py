@@ -1,8 +1,8 @@
 """A durable, offset-addressed event log, hosted by a Temporal workflow.
 
 `WorkflowStream` is the workflow's side, `WorkflowStreamClient` the outside's. Reading order:
-`errors`, `log`, `dedup`, `outbox`, `cursor` (pure); `wire`; `carry`, `topic`, `stream` (the
-workflow); `transport`, `publisher`, `feed`, `subscriber`, `client` (the client).
+`errors`, `log`, `dedup`, `retry`, `outbox`, `cursor` (pure); `wire`; `carry`, `topic`, `stream`
+(the workflow); `transport`, `publisher`, `feed`, `subscriber`, `client` (the client).
 """
 
 from temporalio import workflow as _workflow
@@ -15,6 +15,7 @@ with _workflow.unsafe.imports_passed_through():
     from streamlib.core.ledger import Batch
     from streamlib.core.rollover import RollOverReason
     from streamlib.errors import (
+        Cause,
         InvalidOffsetError,
         InvalidTopicError,
         ItemDecodeError,
@@ -47,6 +48,7 @@ with _workflow.unsafe.imports_passed_through():
 __all__ = [
     "Activity",
     "Batch",
+    "Cause",
     "InvalidOffsetError",
     "InvalidTopicError",
     "ItemDecodeError",

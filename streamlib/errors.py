@@ -10,10 +10,19 @@ Next: `log.py`, the log itself.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 
 class StreamError(Exception):
     """Base of everything this library raises by itself."""
+
+
+class Cause(Enum):
+    """Why there was no answer, as far as it decides when to try again: see `core/retry.py`."""
+
+    BUSY = "busy"  # the run has too much to do just now
+    RATE = "rate limit"  # the server, or the namespace, has a limit and it is reached
+    OUTAGE = "outage"  # no server, no worker, or no answer in time
 
 
 @dataclass(eq=False)
@@ -124,7 +133,7 @@ class StreamUnavailableError(StreamError):
 
     workflow_id: str
     reason: str
-    busy: bool = field(default=False, kw_only=True)  # it answered, but has too much to do just now
+    cause: Cause = field(default=Cause.OUTAGE, kw_only=True)
 
     def __str__(self) -> str:
         return (

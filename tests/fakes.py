@@ -37,7 +37,7 @@ from streamlib.client.transport import (
 )
 from streamlib.core.dedup import Publishers
 from streamlib.core.log import Item, Log
-from streamlib.errors import StreamNotFoundError, StreamUnavailableError
+from streamlib.errors import Cause, StreamNotFoundError, StreamUnavailableError
 from streamlib.wire.encode import answer_json, encode_item, publish_json, wire_size
 from streamlib.wire.parse import parse_answer, parse_publish
 from streamlib.wire.shapes import PUBLISH_SIGNAL, Answer
@@ -83,7 +83,7 @@ def unavailable(reason: str = "no worker") -> StreamUnavailableError:
 
 
 def busy() -> StreamUnavailableError:
-    return StreamUnavailableError(WORKFLOW_ID, "query buffer is full", busy=True)
+    return StreamUnavailableError(WORKFLOW_ID, "query buffer is full", cause=Cause.BUSY)
 
 
 def not_found() -> StreamNotFoundError:

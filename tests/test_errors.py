@@ -9,6 +9,7 @@ import pytest
 
 from streamlib import errors
 from streamlib.errors import (
+    Cause,
     InvalidOffsetError,
     InvalidTopicError,
     ItemDecodeError,
@@ -36,7 +37,7 @@ EXAMPLES: list[tuple[StreamError, list[str], str]] = [
     (StreamNotFoundError("order-1", "closed"), ["'order-1'", "(closed)"], "Check the id"),
     (StreamNotFoundError("order-1"), ["'order-1'. "], "Check the id"),
     (StreamUnavailableError("order-1", "no worker"), ["'order-1'", "(no worker)"], "worker"),
-    (StreamUnavailableError("order-1", "full", busy=True), ["'order-1'"], "server is up"),
+    (StreamUnavailableError("order-1", "full", cause=Cause.BUSY), ["'order-1'"], "server is up"),
     (NotAStreamError("order-1", "no query"), ["'order-1'", "(no query)"], "WorkflowStream()"),
     (NotAStreamError("order-1"), ["no stream. "], "@workflow.init"),
     (ItemEncodeError("t", 3j), ["'t'", "complex", "3j"], "data converter"),

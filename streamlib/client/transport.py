@@ -21,7 +21,8 @@ from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, ResourceExhaustedCause
+from temporalio.api.errordetails.v1 import ResourceExhaustedFailure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import (
@@ -40,7 +41,7 @@ from temporalio.converter import WorkflowSerializationContext
 from temporalio.service import RPCError, RPCStatusCode
 
 from streamlib.core.log import Page
-from streamlib.errors import NotAStreamError, StreamNotFoundError, StreamUnavailableError
+from streamlib.errors import Cause, NotAStreamError, StreamNotFoundError, StreamUnavailableError
 from streamlib.wire.describe import DescribeInput
 from streamlib.wire.parse import parse_answer
 from streamlib.wire.shapes import (
@@ -60,6 +61,7 @@ _LONG_POLL = timedelta(seconds=40)  # the server answers after 20 s, with nothin
 _RUN_CLOSED = "AcceptedUpdateCompletedWorkflow"  # the server's, for polls that a run left waiting
 _SEND_TIMEOUT = 30  # seconds; a wrapped handle need not take one, so it is kept here
 _SETTLE = 0.05  # seconds
+_BUSY_WORKFLOW = ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW
 
 # The SDK's threads are not done with a call when its result is here: an interpreter that exits in
 # that moment aborts (seen in 3 of 16 runs that ended right after a call).
@@ -366,8 +368,9 @@ class TemporalTransport:
             case RPCStatusCode.INVALID_ARGUMENT if _says_no_handler(text):
                 return PollQueryMissingError(self.workflow_id, text)
             case status if status in retryable:
-                busy = status == RPCStatusCode.RESOURCE_EXHAUSTED
-                return StreamUnavailableError(self.workflow_id, _reason(status, text), busy=busy)
+                return StreamUnavailableError(
+                    self.workflow_id, _reason(status, text), cause=_cause(error)
+                )
             case _:
                 return error
 
@@ -379,6 +382,18 @@ def _reason(status: RPCStatusCode, text: str) -> str:
     if status == RPCStatusCode.UNAVAILABLE:
         return f"the server cannot be reached: {text}"
     return text
+
+
+def _cause(error: RPCError) -> Cause:
+    """Which limit was reached, if it was one: as the details say, else as the message does."""
+    if error.status != RPCStatusCode.RESOURCE_EXHAUSTED:
+        return Cause.OUTAGE
+    failure = ResourceExhaustedFailure()
+    for detail in error.grpc_status.details:
+        if detail.Unpack(failure) and failure.cause:
+            busy = failure.cause == _BUSY_WORKFLOW
+            return Cause.BUSY if busy else Cause.RATE
+    return Cause.BUSY if "query buffer is full" in error.message else Cause.RATE
 
 
 def _says_no_handler(text: str) -> bool:
