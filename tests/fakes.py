@@ -25,6 +25,7 @@ from temporalio.converter import PayloadConverter
 from temporalio.service import RPCError, RPCStatusCode
 
 from streamlib.client.transport import (
+    BatchRefusedError,
     Closed,
     Happening,
     Noted,
@@ -86,6 +87,10 @@ def busy() -> StreamUnavailableError:
     return StreamUnavailableError(WORKFLOW_ID, "query buffer is full", cause=Cause.BUSY)
 
 
+def rate_limited() -> StreamUnavailableError:
+    return StreamUnavailableError(WORKFLOW_ID, "rate limit exceeded", cause=Cause.RATE)
+
+
 def not_found() -> StreamNotFoundError:
     return StreamNotFoundError(WORKFLOW_ID, "workflow not found")
 
@@ -145,6 +150,7 @@ class FakeHost:
         self.page_bytes = page_bytes
         self.queries = queries  # whether it answers the poll query
         self.tells_bounds = True  # whether its answers say base and end, as the peer's do not
+        self.refuses: Callable[[dict[str, Any]], bool] = lambda batch: False  # a batch, for good
         self.faults: defaultdict[str, list[Fault]] = defaultdict(list)  # of each call's next tries
         self.calls: Counter[str] = Counter()
         self.batches: list[dict[str, Any]] = []  # as they were sent, repeats too
@@ -238,6 +244,9 @@ class FakeTransport:
 
     async def send(self, batch: dict[str, Any]) -> None:
         late = await self._meet("send")
+        if self.host.refuses(batch):
+            self.host.batches.append(batch)
+            raise BatchRefusedError("too large")
         self.host.publish(batch)
         await self._reply(late)
 
