@@ -16,12 +16,14 @@ with _workflow.unsafe.imports_passed_through():
     from streamlib.client.subscriber import Subscription, open_subscriptions
     from streamlib.client.watch import Activity, StreamWatch, WaitingBatch
     from streamlib.core.ledger import Batch
+    from streamlib.core.limits import StreamLimits
     from streamlib.core.rollover import RollOverReason
     from streamlib.errors import (
         BatchGivenUpError,
         BatchTimeoutError,
         Cause,
         GivenUpBatch,
+        InvalidLimitsError,
         InvalidOffsetError,
         InvalidTopicError,
         ItemDecodeError,
@@ -62,6 +64,7 @@ __all__ = [
     "Cause",
     "ClientStats",
     "GivenUpBatch",
+    "InvalidLimitsError",
     "InvalidOffsetError",
     "InvalidTopicError",
     "ItemDecodeError",
@@ -82,6 +85,7 @@ __all__ = [
     "StreamChangedError",
     "StreamDescription",
     "StreamError",
+    "StreamLimits",
     "StreamNotFoundError",
     "StreamUnavailableError",
     "StreamWatch",

@@ -127,6 +127,41 @@ class OurHub(HubBase):
         ours.WorkflowStream()
 
 
+@workflow.defn
+class SelfRollingHub:
+    """Rolls over as soon as its stream says so, and closes when told."""
+
+    @workflow.init
+    def __init__(self, input: HubInput) -> None:
+        self.stream = ours.WorkflowStream(prior_state=input.stream_state)
+        self.closed = False
+
+    @workflow.run
+    async def run(self, input: HubInput) -> str:
+        await workflow.wait_condition(lambda: self.closed or bool(self.stream.should_roll_over()))
+        if not self.closed:
+            await self.stream.continue_as_new(lambda state: [HubInput(state, input.rolls + 1)])
+        return f"rolled {input.rolls} times"
+
+    @workflow.signal
+    def close(self) -> None:
+        self.closed = True
+
+
+@workflow.defn(name="PeerHub")
+class OurHubForThePeers(HubBase):
+    """Ours in the place of the peer's: what becomes of its workflow when the import changes."""
+
+    @workflow.init
+    def __init__(self, input: HubInput) -> None:
+        super().__init__(input.rolls)
+        self.stream = ours.WorkflowStream(prior_state=input.stream_state)
+
+    @workflow.run
+    async def run(self, input: HubInput) -> str:
+        return await self.serve(HubInput)
+
+
 @workflow.defn(name="PeerHub")
 class PeerHub(HubBase):
     """A hub on the peer's stream."""
@@ -213,5 +248,5 @@ class ActivityHost:
         )
 
 
-WORKFLOWS = [OurHub, PeerHub, UpdateOnlyHub, NoStream, AnyState, ActivityHost]
+WORKFLOWS = [OurHub, SelfRollingHub, PeerHub, UpdateOnlyHub, NoStream, AnyState, ActivityHost]
 ACTIVITIES = [publish_in_activity]
