@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 from temporalio.converter import PayloadConverter
 
 from streamlib.client.transport import BatchRefusedError, Transport
+from streamlib.core.limits import DEFAULTS
 from streamlib.core.log import Item
 from streamlib.core.outbox import InFlight, Outbox
 from streamlib.core.retry import Retry
@@ -37,7 +38,6 @@ from streamlib.errors import (
     UnsentItemsWarning,
 )
 from streamlib.wire.encode import encode_item, publish_json
-from streamlib.wire.shapes import MAX_PAGE_BYTES
 
 _log = logging.getLogger("streamlib")
 
@@ -87,7 +87,9 @@ class Publisher:
         self._batch_interval = batch_interval.total_seconds()
         self._max_retry_duration = max_retry_duration
         self._outbox: Outbox[Item] = Outbox(
-            max_batch_size, max_batch_bytes or MAX_PAGE_BYTES, max_retry_duration.total_seconds()
+            max_batch_size,
+            max_batch_bytes or DEFAULTS.batch_bytes,
+            max_retry_duration.total_seconds(),
         )
         self._sending = asyncio.Lock()
         self._wake = asyncio.Event()
