@@ -167,9 +167,7 @@ async def test_a_codec_that_fails_on_everything_is_not_the_batchs_fault() -> Non
         await transport_through(Picky(b"items")).send(BATCH)
 
 
-async def test_an_error_of_a_wrapped_handle_is_not_the_codecs_and_costs_no_encoding_in_good_times() -> (
-    None
-):
+async def test_an_error_of_a_wrapped_handle_is_its_own_and_asks_the_codec_only_then() -> None:
     codec = Picky()
     await transport_through(codec).send(BATCH)
     assert codec.asked == 1
