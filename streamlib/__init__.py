@@ -1,21 +1,28 @@
 """A durable, offset-addressed event log, hosted by a Temporal workflow.
 
 `WorkflowStream` is the workflow's side, `WorkflowStreamClient` the outside's. Reading order:
-`errors`, `log`, `dedup`, `outbox`, `cursor` (pure); `wire`; `carry`, `topic`, `stream` (the
-workflow); `transport`, `publisher`, `feed`, `subscriber`, `client` (the client).
+`errors`, `log`, `dedup`, `retry`, `outbox`, `cursor` (pure); `wire`; `carry`, `topic`, `stream`
+(the workflow); `transport`, `publisher`, `feed`, `subscriber`, `client` (the client).
 """
+
+import logging as _logging
 
 from temporalio import workflow as _workflow
 
 # The library keeps no state of a workflow, so the sandbox need not load it anew for every run.
 with _workflow.unsafe.imports_passed_through():
     from streamlib.client.client import TopicHandle, WorkflowStreamClient
+    from streamlib.client.publisher import ClientStats
     from streamlib.client.subscriber import Subscription, open_subscriptions
     from streamlib.client.watch import Activity, StreamWatch, WaitingBatch
     from streamlib.core.ledger import Batch
     from streamlib.core.limits import StreamLimits
     from streamlib.core.rollover import RollOverReason
     from streamlib.errors import (
+        BatchGivenUpError,
+        BatchTimeoutError,
+        Cause,
+        GivenUpBatch,
         InvalidLimitsError,
         InvalidOffsetError,
         InvalidTopicError,
@@ -46,9 +53,17 @@ with _workflow.unsafe.imports_passed_through():
         WorkflowStreamState,
     )
 
+# All that it logs goes to one logger, and to nobody who has not set up logging.
+_logging.getLogger(__name__).addHandler(_logging.NullHandler())
+
 __all__ = [
     "Activity",
     "Batch",
+    "BatchGivenUpError",
+    "BatchTimeoutError",
+    "Cause",
+    "ClientStats",
+    "GivenUpBatch",
     "InvalidLimitsError",
     "InvalidOffsetError",
     "InvalidTopicError",

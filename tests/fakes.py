@@ -25,6 +25,7 @@ from temporalio.converter import PayloadConverter
 from temporalio.service import RPCError, RPCStatusCode
 
 from streamlib.client.transport import (
+    BatchRefusedError,
     Closed,
     Happening,
     Noted,
@@ -38,7 +39,7 @@ from streamlib.client.transport import (
 from streamlib.core.dedup import Publishers
 from streamlib.core.limits import LEGACY
 from streamlib.core.log import Item, Log
-from streamlib.errors import StreamNotFoundError, StreamUnavailableError
+from streamlib.errors import Cause, StreamNotFoundError, StreamUnavailableError
 from streamlib.wire.encode import answer_json, encode_item, publish_json, wire_size
 from streamlib.wire.parse import parse_answer, parse_publish
 from streamlib.wire.shapes import PUBLISH_SIGNAL, Answer
@@ -84,7 +85,11 @@ def unavailable(reason: str = "no worker") -> StreamUnavailableError:
 
 
 def busy() -> StreamUnavailableError:
-    return StreamUnavailableError(WORKFLOW_ID, "query buffer is full", busy=True)
+    return StreamUnavailableError(WORKFLOW_ID, "query buffer is full", cause=Cause.BUSY)
+
+
+def rate_limited() -> StreamUnavailableError:
+    return StreamUnavailableError(WORKFLOW_ID, "rate limit exceeded", cause=Cause.RATE)
 
 
 def not_found() -> StreamNotFoundError:
@@ -146,6 +151,7 @@ class FakeHost:
         self.page_bytes = page_bytes
         self.queries = queries  # whether it answers the poll query
         self.tells_bounds = True  # whether its answers say base and end, as the peer's do not
+        self.refuses: Callable[[dict[str, Any]], bool] = lambda batch: False  # a batch, for good
         self.faults: defaultdict[str, list[Fault]] = defaultdict(list)  # of each call's next tries
         self.calls: Counter[str] = Counter()
         self.batches: list[dict[str, Any]] = []  # as they were sent, repeats too
@@ -239,6 +245,9 @@ class FakeTransport:
 
     async def send(self, batch: dict[str, Any]) -> None:
         late = await self._meet("send")
+        if self.host.refuses(batch):
+            self.host.batches.append(batch)
+            raise BatchRefusedError("too large")
         self.host.publish(batch)
         await self._reply(late)
 

@@ -39,6 +39,7 @@ from streamlib.client.transport import (
     WorkWaits,
 )
 from streamlib.core.log import Log, Page
+from streamlib.core.retry import PATIENCE, Retry
 from streamlib.errors import StreamNotFoundError, StreamUnavailableError
 from streamlib.wire.shapes import MAX_PAGE_BYTES, Answer
 
@@ -47,11 +48,7 @@ V = TypeVar("V")
 
 COALESCE = 0.01  # seconds between two query reads
 _WINDOW_BYTES = 4 * MAX_PAGE_BYTES
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between tries
-_PATIENCE = 3.0  # seconds that a workflow's task may wait for a worker before we say so
 _HOLD = 1.0  # seconds that the watch waits for a read; one that takes longer goes on beside it
-_LONG_RUN = 60.0  # seconds after which a failure is a new one, and not the last one again
-_BUSY_PAUSE = 0.01  # the query buffer empties within milliseconds: chance beats patience
 _READ_TIMEOUTS = (2.0, 4.0, 8.0, 16.0, 30.0)  # seconds; a query can hang, a long replay takes time
 
 _feeds: dict[tuple[Hashable, asyncio.AbstractEventLoop], Feed] = {}
@@ -366,7 +363,7 @@ class Feed:
     def _begin_to_worry(self) -> None:
         if self._worry is None:
             self._say(None)  # of the connection: it is back
-            self._worry = asyncio.get_running_loop().call_later(_PATIENCE, self._say_it_waits)
+            self._worry = asyncio.get_running_loop().call_later(PATIENCE, self._say_it_waits)
 
     def _stop_worrying(self) -> None:
         self._say(None)
@@ -378,7 +375,7 @@ class Feed:
             self._worry = None
 
     def _say_it_waits(self) -> None:
-        self._say(f"no worker has done the workflow's next task for {_PATIENCE:.0f} s")
+        self._say(f"no worker has done the workflow's next task for {PATIENCE:.0f} s")
 
     async def _read_on(self, patience: float | None = None) -> None:
         """Move the window to the end of the log, and wait for that.
@@ -451,23 +448,20 @@ class Feed:
 
     async def _persist(self, attempt: Callable[[int], Awaitable[R]]) -> R:
         """Try until it works: a reader waits for server and worker as long as it takes."""
-        pause, tries, slow, loop = _FIRST_PAUSE, 0, 0, asyncio.get_running_loop()
+        retry, slow, loop = Retry(), 0, asyncio.get_running_loop()
         while True:
-            begun = loop.time()
+            began = loop.time()
             try:
                 result = await attempt(slow)
                 self._say(None)
                 return result
             except StreamUnavailableError as error:
-                tries += not error.busy
-                slow += loop.time() - begun > 1.0  # what failed at once does not need more time
-                if tries:
+                now = loop.time()
+                slow += now - began > 1.0  # what failed at once does not need more time
+                pause = retry.failed(error.cause, began=began, now=now, chance=random.random())
+                if retry.trouble:
                     self._say(error.reason)
-                if loop.time() - begun > _LONG_RUN:
-                    pause = _FIRST_PAUSE
-                longest = _BUSY_PAUSE if error.busy else pause
-                await asyncio.sleep(longest * random.random())
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                await asyncio.sleep(pause)
 
 
 def _nothing(from_offset: int) -> Answer:

@@ -21,7 +21,8 @@ from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, ResourceExhaustedCause
+from temporalio.api.errordetails.v1 import ResourceExhaustedFailure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import (
@@ -40,7 +41,13 @@ from temporalio.converter import WorkflowSerializationContext
 from temporalio.service import RPCError, RPCStatusCode
 
 from streamlib.core.log import Page
-from streamlib.errors import NotAStreamError, StreamNotFoundError, StreamUnavailableError
+from streamlib.errors import (
+    Cause,
+    NotAStreamError,
+    StreamError,
+    StreamNotFoundError,
+    StreamUnavailableError,
+)
 from streamlib.wire.describe import DescribeInput
 from streamlib.wire.parse import parse_answer
 from streamlib.wire.shapes import (
@@ -60,6 +67,7 @@ _LONG_POLL = timedelta(seconds=40)  # the server answers after 20 s, with nothin
 _RUN_CLOSED = "AcceptedUpdateCompletedWorkflow"  # the server's, for polls that a run left waiting
 _SEND_TIMEOUT = 30  # seconds; a wrapped handle need not take one, so it is kept here
 _SETTLE = 0.05  # seconds
+_BUSY_WORKFLOW = ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW
 
 # The SDK's threads are not done with a call when its result is here: an interpreter that exits in
 # that moment aborts (seen in 3 of 16 runs that ended right after a call).
@@ -137,6 +145,10 @@ class NeverBeganError(StreamNotFoundError):
     """The run closed before its worker did anything: there never was a log."""
 
 
+class BatchRefusedError(Exception):
+    """This batch cannot be sent as it is, whoever tries: it was not stored by this try."""
+
+
 class TruncatedDuringPollError(Exception):
     """The poll update found its offset truncated."""
 
@@ -183,9 +195,10 @@ class TemporalTransport:
         self.client = client
         self.pinned_run_id = handle.run_id or ""
         self._handle = handle
-        self._converter = client.data_converter.with_context(
-            WorkflowSerializationContext(namespace=client.namespace, workflow_id=handle.id)
-        )
+        context = WorkflowSerializationContext(client.namespace, handle.id)
+        self._converter = client.data_converter.with_context(context)
+        sender: Client = getattr(handle, "_client", client)  # a handle may have come from another
+        self._sending_converter = sender.data_converter.with_context(context)
 
     async def send(self, batch: dict[str, Any]) -> None:
         """Signal a batch, through the handle that was given: it may be wrapped.
@@ -193,6 +206,9 @@ class TemporalTransport:
         Raises:
             StreamUnavailableError: It may be stored, or not.
             StreamNotFoundError: No such workflow, or it has closed. It is not stored.
+            BatchRefusedError: It is too large for the server, or the codec fails on it, which
+                does not fail on an empty one. It is not stored.
+            RPCError: The server refuses us. It is not stored.
         """
         signal = self._handle.signal(PUBLISH_SIGNAL, batch)
         try:
@@ -200,6 +216,23 @@ class TemporalTransport:
         except asyncio.TimeoutError as error:
             reason = f"no acknowledgement within {_SEND_TIMEOUT} s"
             raise StreamUnavailableError(self.workflow_id, reason) from error
+        except RPCError as error:
+            if _says_too_large(error.message):
+                raise BatchRefusedError(error.message) from error
+            raise
+        except StreamError:
+            raise
+        except Exception as error:
+            if await self._encodes({**batch, "items": []}) and not await self._encodes(batch):
+                raise BatchRefusedError(f"the codec fails on it ({error!r})") from error
+            raise
+
+    async def _encodes(self, batch: dict[str, Any]) -> bool:
+        try:
+            await self._sending_converter.encode([batch])
+        except Exception:
+            return False
+        return True
 
     async def resolve(self) -> Run:
         """Find the run that the stream lives in now.
@@ -357,7 +390,7 @@ class TemporalTransport:
         match error.status:
             case RPCStatusCode.NOT_FOUND:
                 return StreamNotFoundError(self.workflow_id, text)
-            case RPCStatusCode.RESOURCE_EXHAUSTED if "larger than max" in text:
+            case RPCStatusCode.RESOURCE_EXHAUSTED if _says_too_large(text):
                 return error
             case _ if "limit for signal events" in text:  # the next run has a limit of its own
                 return StreamUnavailableError(self.workflow_id, text)
@@ -366,8 +399,9 @@ class TemporalTransport:
             case RPCStatusCode.INVALID_ARGUMENT if _says_no_handler(text):
                 return PollQueryMissingError(self.workflow_id, text)
             case status if status in retryable:
-                busy = status == RPCStatusCode.RESOURCE_EXHAUSTED
-                return StreamUnavailableError(self.workflow_id, _reason(status, text), busy=busy)
+                return StreamUnavailableError(
+                    self.workflow_id, _reason(status, text), cause=_cause(error)
+                )
             case _:
                 return error
 
@@ -379,6 +413,23 @@ def _reason(status: RPCStatusCode, text: str) -> str:
     if status == RPCStatusCode.UNAVAILABLE:
         return f"the server cannot be reached: {text}"
     return text
+
+
+def _says_too_large(text: str) -> bool:
+    # A payload above the server's limit, or a whole request above gRPC's.
+    return "Blob data size exceeds limit" in text or "larger than max" in text
+
+
+def _cause(error: RPCError) -> Cause:
+    """Which limit was reached, if it was one: as the details say, else as the message does."""
+    if error.status != RPCStatusCode.RESOURCE_EXHAUSTED:
+        return Cause.OUTAGE
+    failure = ResourceExhaustedFailure()
+    for detail in error.grpc_status.details:
+        if detail.Unpack(failure) and failure.cause:
+            busy = failure.cause == _BUSY_WORKFLOW
+            return Cause.BUSY if busy else Cause.RATE
+    return Cause.BUSY if "query buffer is full" in error.message else Cause.RATE
 
 
 def _says_no_handler(text: str) -> bool:

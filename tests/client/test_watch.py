@@ -221,7 +221,7 @@ async def test_an_outage_is_told_and_its_end_too_and_nothing_counts_twice(host: 
 async def test_a_task_that_no_worker_takes_is_told_until_one_does(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streamlib.client.feed, "_PATIENCE", 0.01)
+    monkeypatch.setattr(streamlib.client.feed, "PATIENCE", 0.01)
     async with watching(host) as watch:
         await now(watch)
         host.wait_for_a_worker()
