@@ -13,9 +13,11 @@ with _workflow.unsafe.imports_passed_through():
     from streamlib.client.subscriber import Subscription, open_subscriptions
     from streamlib.client.watch import Activity, StreamWatch, WaitingBatch
     from streamlib.core.ledger import Batch
+    from streamlib.core.limits import StreamLimits
     from streamlib.core.rollover import RollOverReason
     from streamlib.errors import (
         Cause,
+        InvalidLimitsError,
         InvalidOffsetError,
         InvalidTopicError,
         ItemDecodeError,
@@ -49,6 +51,7 @@ __all__ = [
     "Activity",
     "Batch",
     "Cause",
+    "InvalidLimitsError",
     "InvalidOffsetError",
     "InvalidTopicError",
     "ItemDecodeError",
@@ -69,6 +72,7 @@ __all__ = [
     "StreamChangedError",
     "StreamDescription",
     "StreamError",
+    "StreamLimits",
     "StreamNotFoundError",
     "StreamUnavailableError",
     "StreamWatch",

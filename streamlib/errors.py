@@ -99,6 +99,20 @@ class TruncateOutOfRangeError(StreamError, ValueError):
 
 
 @dataclass(eq=False)
+class InvalidLimitsError(StreamError, ValueError):
+    """A limit that cannot be, or that contradicts another one."""
+
+    limit: str
+    value: object
+    must_be: str
+    other: int | None = None
+
+    def __str__(self) -> str:
+        other = "" if self.other is None else f" ({self.other:,})"
+        return f"{self.limit} is {shown(self.value)}; it must be {self.must_be}{other}."
+
+
+@dataclass(eq=False)
 class StateTooLargeError(StreamError):
     """The state does not fit into the input of the next run. The stream goes on unchanged."""
 

@@ -10,6 +10,7 @@ import pytest
 from streamlib import errors
 from streamlib.errors import (
     Cause,
+    InvalidLimitsError,
     InvalidOffsetError,
     InvalidTopicError,
     ItemDecodeError,
@@ -33,6 +34,11 @@ EXAMPLES: list[tuple[StreamError, list[str], str]] = [
     (TruncateOutOfRangeError(9, 2, 5), ["9", "[2, 5)"], "at most 5"),
     (OffsetTruncatedError(3, 8), ["Offsets 3 to 7", "5 items"], "from offset 8"),
     (StreamChangedError("order-1", "old", "new"), ["'order-1'", "old", "new"], "subscribe from 0"),
+    (
+        InvalidLimitsError("item_bytes", 7, "at most", 5),
+        ["item_bytes", "7", "5"],
+        "must be at most",
+    ),
     (StateTooLargeError(3_000_000, 2_000_000), ["3,000,000", "2,000,000"], "Truncate the log"),
     (StreamNotFoundError("order-1", "closed"), ["'order-1'", "(closed)"], "Check the id"),
     (StreamNotFoundError("order-1"), ["'order-1'. "], "Check the id"),
