@@ -11,7 +11,7 @@ from temporalio import workflow as _workflow
 with _workflow.unsafe.imports_passed_through():
     from streamlib.client.client import TopicHandle, WorkflowStreamClient
     from streamlib.client.subscriber import Subscription, open_subscriptions
-    from streamlib.client.watch import Activity, StreamWatch, WaitingBatch
+    from streamlib.client.watch import RunSnapshot, StreamWatch, WaitingBatch
     from streamlib.core.ledger import Batch
     from streamlib.core.limits import StreamLimits
     from streamlib.core.rollover import RollOverReason
@@ -32,6 +32,7 @@ with _workflow.unsafe.imports_passed_through():
         StreamNotFoundError,
         StreamUnavailableError,
         TruncateOutOfRangeError,
+        UnreadItemsError,
         UnsentItemsWarning,
     )
     from streamlib.host.stream import WorkflowStream
@@ -48,7 +49,6 @@ with _workflow.unsafe.imports_passed_through():
     )
 
 __all__ = [
-    "Activity",
     "Batch",
     "Cause",
     "InvalidLimitsError",
@@ -68,6 +68,7 @@ __all__ = [
     "PublisherDescription",
     "PublisherState",
     "RollOverReason",
+    "RunSnapshot",
     "StateTooLargeError",
     "StreamChangedError",
     "StreamDescription",
@@ -79,6 +80,7 @@ __all__ = [
     "Subscription",
     "TopicHandle",
     "TruncateOutOfRangeError",
+    "UnreadItemsError",
     "UnsentItemsWarning",
     "WaitingBatch",
     "WorkflowStream",
