@@ -14,7 +14,7 @@ with _workflow.unsafe.imports_passed_through():
     from streamlib.client.client import TopicHandle, WorkflowStreamClient
     from streamlib.client.publisher import ClientStats
     from streamlib.client.subscriber import Subscription, open_subscriptions
-    from streamlib.client.watch import Activity, StreamWatch, WaitingBatch
+    from streamlib.client.watch import RunSnapshot, StreamWatch, WaitingBatch
     from streamlib.core.ledger import Batch
     from streamlib.core.limits import StreamLimits
     from streamlib.core.rollover import RollOverReason
@@ -38,6 +38,7 @@ with _workflow.unsafe.imports_passed_through():
         StreamNotFoundError,
         StreamUnavailableError,
         TruncateOutOfRangeError,
+        UnreadItemsError,
         UnsentItemsWarning,
     )
     from streamlib.host.stream import WorkflowStream
@@ -57,7 +58,6 @@ with _workflow.unsafe.imports_passed_through():
 _logging.getLogger(__name__).addHandler(_logging.NullHandler())
 
 __all__ = [
-    "Activity",
     "Batch",
     "BatchGivenUpError",
     "BatchTimeoutError",
@@ -81,6 +81,7 @@ __all__ = [
     "PublisherDescription",
     "PublisherState",
     "RollOverReason",
+    "RunSnapshot",
     "StateTooLargeError",
     "StreamChangedError",
     "StreamDescription",
@@ -92,6 +93,7 @@ __all__ = [
     "Subscription",
     "TopicHandle",
     "TruncateOutOfRangeError",
+    "UnreadItemsError",
     "UnsentItemsWarning",
     "WaitingBatch",
     "WorkflowStream",

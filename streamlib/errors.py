@@ -59,7 +59,10 @@ class OffsetTruncatedError(StreamError):
 
 @dataclass(eq=False)
 class StreamChangedError(StreamError):
-    """The workflow id now names another stream than the one an offset was saved for."""
+    """The workflow hosts another log now than the one that was read, or an offset was saved for.
+
+    Its items may all be new, so no offset of the old one holds.
+    """
 
     workflow_id: str
     expected: str
@@ -68,8 +71,34 @@ class StreamChangedError(StreamError):
     def __str__(self) -> str:
         return (
             f"The stream at workflow id {self.workflow_id!r} is {self.actual}, not "
-            f"{self.expected}: a workflow was started anew under this id. Saved offsets do not "
-            "hold for it; subscribe from 0."
+            f"{self.expected}: the workflow was started anew (by somebody, a retry, a cron "
+            "schedule or a reset), or rolled over without its state. Saved offsets do not hold for "
+            "it; subscribe from 0."
+        )
+
+
+@dataclass(eq=False)
+class UnreadItemsError(StreamError):
+    """The workflow closed before all was read, and its host serves no closed run.
+
+    Items from `from_offset` on, below `end_offset`, cannot be read any more. `end_offset` is None
+    where the host does not say whether there were any.
+    """
+
+    workflow_id: str
+    from_offset: int
+    end_offset: int | None
+
+    def __str__(self) -> str:
+        there = (
+            f"has items from offset {self.from_offset} to {self.end_offset - 1}"
+            if self.end_offset is not None
+            else f"may have items from offset {self.from_offset} on"
+        )
+        return (
+            f"The stream {self.workflow_id!r} {there} that cannot be read: its workflow has "
+            "closed, and hosts a stream that answers polls only while it runs. Let it wait for its "
+            "readers before it ends, or host it with streamlib."
         )
 
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -24,17 +25,13 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.converter import PayloadConverter
 from temporalio.service import RPCError, RPCStatusCode
 
+from streamlib.client.follow import Run
 from streamlib.client.transport import (
     BatchRefusedError,
-    Closed,
-    Happening,
-    Noted,
+    NeverBeganError,
     PollQueryMissingError,
-    Progress,
-    RolledOver,
-    Run,
+    TokenRefusedError,
     TruncatedDuringPollError,
-    WorkWaits,
 )
 from streamlib.core.dedup import Publishers
 from streamlib.core.limits import LEGACY
@@ -141,54 +138,114 @@ async def quiet(host: FakeHost) -> None:
     raise AssertionError(f"it asks without end: {host.calls}")
 
 
+class FakeRun:
+    """One run of the workflow: its history, and the log that it hosts."""
+
+    def __init__(self, run_id: str, log: Log, stream_id: str, before: str | None = None) -> None:
+        self.run_id = run_id
+        self.log = log
+        self.stream_id = stream_id
+        self.before = before  # the run that handed its log over
+        self.events: list[HistoryEvent] = []
+        self.closed = False
+        self.began = True  # whether a worker ever had it
+
+
 class FakeHost:
-    """The workflow: a chain of runs, whose log goes on from run to run."""
+    """The workflow: a chain of runs, whose log goes on from run to run unless a test says so."""
 
     def __init__(self, *, page_bytes: int = 1_000_000, queries: bool = True) -> None:
-        self.log = Log()
+        self.runs = [FakeRun("run-1", Log(), "run-1")]
         self.everything: list[tuple[str, Any]] = []  # topic and value, of `append`; none is dropped
         self.publishers = Publishers()
         self.page_bytes = page_bytes
+        self.history_page = 1_000  # events a page
         self.queries = queries  # whether it answers the poll query
-        self.tells_bounds = True  # whether its answers say base and end, as the peer's do not
         self.refuses: Callable[[dict[str, Any]], bool] = lambda batch: False  # a batch, for good
+        self.tells_bounds = True  # whether its answers say base, end and id, as the peer's do not
         self.faults: defaultdict[str, list[Fault]] = defaultdict(list)  # of each call's next tries
         self.calls: Counter[str] = Counter()
+        self.asked: list[tuple[str, frozenset[str], int]] = []  # run, topics, offset of each read
+        self.events_sent = 0  # how many events histories have given, repeats too
+        self.tokens: set[bytes] | None = None  # those that hold; None: all
+        self.waits: list[timedelta] = []  # how long each wait was to last
         self.batches: list[dict[str, Any]] = []  # as they were sent, repeats too
-        self.histories: list[list[Happening]] = [[]]  # of each run
         self.watching = 0
         self._happened: list[asyncio.Future[None]] = []
 
     # What a test does to it.
+
+    @property
+    def run(self) -> FakeRun:
+        """The newest run."""
+        return self.runs[-1]
+
+    @property
+    def log(self) -> Log:
+        return self.run.log
 
     def append(self, *values: object, topic: str = "t") -> None:
         """Append values, as the workflow itself does."""
         for value in values:
             self._append(topic, encode_item(topic, value, PayloadConverter.default, LEGACY).data)
             self.everything.append((topic, value))
-        self._happens(Progress())
+        self.work()
 
     def append_undecodable(self, topic: str = "t") -> None:
         self._append(topic, "")
-        self._happens(Progress())
+        self.work()
+
+    def work(self) -> None:
+        """Let a workflow task complete."""
+        self.note(event(1, "TASK_COMPLETED"))
 
     def note(self, *events: HistoryEvent) -> None:
-        """Write events to history, as the server does."""
-        self._happens(Noted([*events]))
+        """Write events to history, as the server does, and number them."""
+        assert not self.run.closed, "nothing happens to a closed run"
+        for each in events:
+            each.event_id = len(self.run.events) + 1
+            self.run.events.append(each)
+        self._happens()
 
     def wait_for_a_worker(self) -> None:
-        self._happens(WorkWaits())
+        self.note(event(1, "TASK_SCHEDULED"))
 
     def truncate(self, up_to_offset: int) -> None:
         self.log.truncate(up_to_offset)
-        self._happens(Progress())
+        self.work()
 
-    def roll_over(self) -> None:
-        self._happens(RolledOver(f"run-{len(self.histories) + 1}"))
-        self.histories.append([])
+    def roll_over(self, *, forgetful: bool = False) -> None:
+        """Continue as new; forgetful: without the state."""
+        rolled = event(1, "CONTINUED_AS_NEW")
+        attributes = rolled.workflow_execution_continued_as_new_event_attributes
+        attributes.new_execution_run_id = self._next_id
+        before = self.run
+        self._end(rolled)
+        if forgetful:
+            self.runs.append(FakeRun(self._next_id, Log(), self._next_id, before.run_id))
+        else:
+            log, stream_id = before.log, before.stream_id
+            self.runs.append(FakeRun(self._next_id, log, stream_id, before.run_id))
+
+    def fail_and_retry(self) -> None:
+        """Fail, and let the server begin the workflow anew."""
+        failed = event(1, "FAILED")
+        attributes = failed.workflow_execution_failed_event_attributes
+        attributes.new_execution_run_id = self._next_id
+        self._end(failed)
+        self.runs.append(FakeRun(self._next_id, Log(), self._next_id))
+
+    def reset(self) -> None:
+        """Terminate the run, and begin another one from somewhere in its history."""
+        before = self.run
+        self.runs.append(FakeRun(self._next_id, Log(), self._next_id))
+        self.runs[-1].events = before.events[:1]
+        before.events.append(event(len(before.events) + 1, "TERMINATED"))
+        before.closed = True
+        self._happens()
 
     def close(self, status: WorkflowExecutionStatus = WorkflowExecutionStatus.COMPLETED) -> None:
-        self._happens(Closed(status))
+        self._end(event(1, status.name))
 
     @property
     def values(self) -> list[Any]:
@@ -202,7 +259,10 @@ class FakeHost:
 
     @property
     def closed(self) -> bool:
-        return any(isinstance(happening, Closed) for happening in self.histories[-1])
+        return self.run.closed
+
+    def named(self, run_id: str) -> FakeRun:
+        return next(run for run in self.runs if run.run_id == run_id)
 
     def publish(self, batch: dict[str, Any]) -> None:
         self.batches.append(batch)
@@ -212,24 +272,34 @@ class FakeHost:
         if self.publishers.accept(parsed.publisher_id, parsed.sequence, NOON):
             for entry in parsed.items:
                 self._append(entry.topic, entry.data)
-        self._happens(Progress())
+        self.work()
 
-    def answer(self, topics: Collection[str], from_offset: int) -> Answer:
-        page = self.log.read(from_offset, topics, self.page_bytes)
-        answer = parse_answer(answer_json(page, self.log, "run-1"))
-        return answer if self.tells_bounds else answer._replace(base_offset=None, end_offset=None)
+    def answer(self, run: FakeRun, topics: Collection[str], from_offset: int) -> Answer:
+        self.asked.append((run.run_id, frozenset(topics), from_offset))
+        page = run.log.read(from_offset, topics, self.page_bytes)
+        answer = parse_answer(answer_json(page, run.log, run.stream_id))
+        if self.tells_bounds:
+            return answer
+        return answer._replace(base_offset=None, end_offset=None, stream_id=None)
 
     async def something_happens(self) -> None:
         future = asyncio.get_running_loop().create_future()
         self._happened.append(future)
         await future
 
+    @property
+    def _next_id(self) -> str:
+        return f"run-{len(self.runs) + 1}"
+
     def _append(self, topic: str, data: str) -> None:
         self.log.append(Item(topic, data, wire_size(topic, data)))
 
-    def _happens(self, happening: Happening) -> None:
-        assert not self.closed, "nothing happens to a closed run"
-        self.histories[-1].append(happening)
+    def _end(self, ending: HistoryEvent) -> None:
+        run = self.run
+        self.note(ending)
+        run.closed = True
+
+    def _happens(self) -> None:
         waiting, self._happened = self._happened, []
         for future in waiting:
             if not future.done():
@@ -241,6 +311,7 @@ class FakeTransport:
 
     def __init__(self, host: FakeHost) -> None:
         self.workflow_id = WORKFLOW_ID
+        self.pinned_run_id = ""
         self.host = host
 
     async def send(self, batch: dict[str, Any]) -> None:
@@ -251,55 +322,67 @@ class FakeTransport:
         self.host.publish(batch)
         await self._reply(late)
 
-    async def resolve(self) -> Run:
+    async def resolve(self, run_id: str, timeout: timedelta) -> Run:
         await self._meet("resolve")
-        number = len(self.host.histories)
-        return Run(f"run-{number}", "run-1", len(self.host.histories[-1]))
+        run = self.host.named(run_id) if run_id else self.host.run
+        return Run(run.run_id, "run-1", len(run.events))
+
+    async def history(
+        self, run_id: str, token: bytes, timeout: timedelta
+    ) -> tuple[list[HistoryEvent], bytes]:
+        late = await self._meet("history")
+        if token and self.host.tokens is not None and token not in self.host.tokens:
+            raise TokenRefusedError(WORKFLOW_ID, "no such token")
+        run, seen = self.host.named(run_id), int(token or b"0")
+        if seen == len(run.events) and not run.closed:
+            self.host.waits.append(timeout)
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._news(run, seen), timeout.total_seconds())
+        events = run.events[seen : seen + self.host.history_page]
+        self.host.events_sent += len(events)
+        seen += len(events)
+        await self._reply(late)
+        return events, b"" if run.closed and seen == len(run.events) else str(seen).encode()
+
+    async def run_before(self, run_id: str, timeout: timedelta) -> str | None:
+        await self._meet("run_before")
+        return self.host.named(run_id).before
 
     async def read(
         self, run_id: str, topics: Collection[str], from_offset: int, timeout: timedelta
     ) -> Answer:
         late = await self._meet("read")
+        run = self.host.named(run_id)
+        if not run.began:
+            raise NeverBeganError(WORKFLOW_ID)
         if not self.host.queries:
             raise PollQueryMissingError(WORKFLOW_ID)
-        answer = self.host.answer(topics, from_offset)
+        answer = self.host.answer(run, topics, from_offset)
         await self._reply(late)
         return answer
 
     async def offset(self, run_id: str, timeout: timedelta) -> int:
         await self._meet("offset")
-        return self.host.log.end_offset
+        return self.host.named(run_id).log.end_offset
 
     async def poll(self, run_id: str, topics: Collection[str], from_offset: int) -> Answer:
         await self._meet("poll")
-        log = self.host.log
-        while from_offset >= log.end_offset:
-            if self.host.closed:
+        run = self.host.named(run_id)
+        while from_offset >= run.log.end_offset:
+            if run.closed:
                 raise not_found()
             await self.host.something_happens()
-        if 0 < from_offset < log.base_offset:
+        if run.closed:
+            raise not_found()
+        if 0 < from_offset < run.log.base_offset:
             raise TruncatedDuringPollError
-        return self.host.answer(topics, from_offset)
+        return self.host.answer(run, topics, from_offset)
 
-    async def watch(self, run: Run) -> AsyncIterator[Happening]:
-        history = self.host.histories[int(run.run_id.removeprefix("run-")) - 1]
-        seen, caught_up = 0, run.history_length == 0
+    async def _news(self, run: FakeRun, seen: int) -> None:
         self.host.watching += 1
         try:
-            while True:
-                await self._meet("watch")
-                for happening in history[seen : run.history_length]:
-                    if isinstance(happening, Noted):
-                        yield happening
-                if not caught_up:
-                    seen, caught_up = run.history_length, True
-                    ended = (h for h in history if isinstance(h, RolledOver | Closed))
-                    yield next(ended, Progress())
-                for happening in history[seen:]:
-                    seen += 1
-                    yield happening
-                if seen == len(history):
-                    await self.host.something_happens()
+            while seen == len(run.events) and not run.closed:
+                await self.host.something_happens()
         finally:
             self.host.watching -= 1
 

@@ -15,11 +15,11 @@ from temporalio.common import RawValue
 from typing_extensions import assert_type
 
 from streamlib import (
-    Activity,
     Batch,
     ItemDescription,
     PublisherDescription,
     RollOverReason,
+    RunSnapshot,
     StreamDescription,
     Subscription,
     TopicHandle,
@@ -90,7 +90,7 @@ async def a_description(client: WorkflowStreamClient) -> None:
 async def a_watch(client: WorkflowStreamClient) -> None:
     async with client.watch() as watch:
         async for activity in watch:
-            assert_type(activity, Activity)
+            assert_type(activity, RunSnapshot)
             assert_type(await watch.waiting(), list[WaitingBatch])
     assert_type(watch.run_began, datetime | None)
     assert_type(open_subscriptions(client.workflow_id), list[Subscription[Any]])

@@ -19,6 +19,7 @@ from temporalio.converter import PayloadConverter
 
 from streamlib.client.feed import Feed
 from streamlib.client.publisher import ClientStats, Publisher
+from streamlib.client.registry import shared_feed
 from streamlib.client.subscriber import Subscription
 from streamlib.client.transport import TemporalTransport
 from streamlib.client.watch import StreamWatch
@@ -349,7 +350,7 @@ class WorkflowStreamClient:
             transport.workflow_id,
             transport.pinned_run_id,
         )
-        return Feed.shared(key, lambda: transport)
+        return shared_feed(key, lambda: transport)
 
 
 class TopicHandle(Generic[T]):

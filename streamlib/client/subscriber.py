@@ -26,11 +26,13 @@ from temporalio.converter import PayloadConverter
 from streamlib.client.feed import Feed
 from streamlib.core.cursor import Cursor
 from streamlib.core.log import Item, Page
+from streamlib.core.window import Seat
 from streamlib.errors import (
     ItemDecodeError,
     MalformedInputError,
     OffsetTruncatedError,
     StreamChangedError,
+    UnreadItemsError,
 )
 from streamlib.wire.shapes import WorkflowStreamItem
 
@@ -81,13 +83,14 @@ class Subscription(Generic[T]):
         self._started = False
         self._result_type = result_type
         self._cooldown = poll_cooldown.total_seconds() if poll_cooldown is not None else None
+        self._seat = Seat(self._cursor, self._topics)
         self._feed: Feed | None = None
         self._leave: Callable[[], None] | None = None
         self._page: deque[tuple[int, Item]] = deque()
         self._page_end = 0
         self._last_take = 0.0
         self._reading = False
-        self._closed = False
+        self._closed = self._ended = self._told_unread = False
         self._status: WorkflowExecutionStatus | None = None
         _opened[next(_numbers)] = self
 
@@ -108,20 +111,16 @@ class Subscription(Generic[T]):
 
     @property
     def position(self) -> int:
-        """The next offset to read. Persist it (or `item.offset + 1`) to resume from there."""
-        feed = self._feed
-        if self._page or self._closed or feed is None or feed.window is None:
-            return self._cursor.position
-        if feed.holds(self._cursor.position):
-            # Filtered: what is in the window and not for us is as good as read.
-            page = feed.window.read(self._cursor.position, self._topics, 1)
-            self._cursor.pass_over(page.items[0][0] if page.items else page.next_offset)
+        """The next offset to read. Persist it (or `item.offset + 1`) to resume from there.
+
+        A filtered subscription moves past others' items also while it waits.
+        """
         return self._cursor.position
 
     @property
     def lag(self) -> int:
         """How many offsets lie between `position` and the end, as last seen."""
-        return max(0, self._feed.end_offset - self.position) if self._feed else 0
+        return max(0, self._feed.source.end_offset - self.position) if self._feed else 0
 
     @property
     def missed(self) -> int:
@@ -140,8 +139,12 @@ class Subscription(Generic[T]):
 
     @property
     def stream_id(self) -> str | None:
-        """The stream's id; None before the start. Save it beside an offset, to guard that."""
-        return self._feed.stream_id if self._feed else None
+        """The stream's id, known from the first item on. Save it beside an offset, to guard that.
+
+        After the start it is known already where the workflow has never rolled over; elsewhere
+        only the host can tell, so it is None until it has answered.
+        """
+        return self._feed.source.stream_id if self._feed else None
 
     async def start(self) -> Subscription[T]:
         """Start now, and return this subscription: find the stream, resolve "latest".
@@ -157,14 +160,15 @@ class Subscription(Generic[T]):
         if self._started or self._closed:
             return self
         feed = self._join()
-        run = await feed.run()
-        if run is None:  # closed meanwhile
+        if not await feed.source.is_found():  # closed meanwhile
             return self
-        if self._expected_id not in (None, run.stream_id):
-            await self.aclose()
-            raise StreamChangedError(feed.workflow_id, str(self._expected_id), run.stream_id)
+        if self._expected_id is not None:
+            actual = await feed.source.identify()
+            if self._expected_id != actual:
+                await self.aclose()
+                raise StreamChangedError(feed.workflow_id, self._expected_id, actual)
         if self._latest:
-            self._cursor.pass_over(await feed.latest())
+            self._cursor.pass_over(await feed.source.latest())
         self._started = True
         return self
 
@@ -180,7 +184,10 @@ class Subscription(Generic[T]):
             OffsetTruncatedError: Items were truncated before they were read, and `on_truncated`
                 is "raise". The next call goes on at the base.
             StreamNotFoundError: There is no such workflow.
-            StreamChangedError: It hosts another stream than the `stream_id` that was given.
+            StreamChangedError: It hosts another stream than the `stream_id` that was given; or
+                the log was replaced by another one (a retry, a cron schedule, a reset, a roll-over
+                without its state), and all that the old one held was delivered. It has ended.
+            UnreadItemsError: The workflow has closed, and its host cannot be asked for the rest.
             NotAStreamError: The workflow hosts no stream.
             RPCError: The server refuses us (permission denied, say).
             RuntimeError: Another task is reading from this subscription just now.
@@ -192,12 +199,14 @@ class Subscription(Generic[T]):
         try:
             while not self._page:
                 await self.start()
-                if self._closed or not await self._fetch():
+                if self._closed or self._ended or not await self._fetch():
+                    await asyncio.sleep(0)  # who asks again and again still lets the others run
                     raise StopAsyncIteration
         finally:
             self._reading = False
         offset, item = self._page.popleft()
         self._cursor.pass_over(offset + 1 if self._page else max(offset + 1, self._page_end))
+        self._seat.idle = not self._page
         value = self._decode(offset, item)
         return WorkflowStreamItem(item.topic, value, offset, self._cursor.deliver(offset))
 
@@ -219,41 +228,41 @@ class Subscription(Generic[T]):
         """Get a page, perhaps an empty one; False when there will be no other."""
         feed = self._join()
         await self._pace(feed)
-        position = self._cursor.position
-        if feed.window is not None and feed.holds(position):
+        if feed.serves(self._seat):
             await feed.catch_up()
-        if feed.window is not None and feed.holds(position):
-            self._take(feed.window.read(position, self._topics))
+        if feed.window is not None and feed.serves(self._seat):
+            self._take(feed.window.read(self._cursor.position, self._topics))
             if not self._page:
                 if feed.over:
-                    return self._finish(feed)
-                await feed.wait(self._cursor.position, self._topics)
+                    return await self._finish(feed)
+                await feed.wait(self._seat)
             return True
-        mark, over = feed.progress, feed.status is not None
-        answer = await feed.read(self._topics, position)
+        self._seat.idle = False
+        position, mark, over = self._cursor.position, feed.progress, feed.status is not None
+        answer = await feed.source.read(self._topics, position)
         if self._closed:
             return False
         base = self._skip_gap(answer.base_offset, answer.page)
         self._take(answer.page)
         if self._raise_on_gap and 0 < position < base:
             raise OffsetTruncatedError(position, base)
-        if feed.by_update:
-            return bool(self._page) or not over or self._finish(feed)
+        if feed.source.by_update:
+            return bool(self._page) or not over or await self._finish(feed)
         if not answer.page.more_ready:
             # Not at `next_offset`: that is the question, if it was asked beyond the end.
             end = answer.end_offset
-            feed.open_window(answer.page.next_offset if end is None else end, mark)
+            feed.open_window(self._seat, answer.page.next_offset if end is None else end, mark)
         return True
 
     def _join(self) -> Feed:
         if self._feed is None:
             self._feed = self._open_feed()
-            self._leave = self._feed.join(self, self._cooldown or 0.0)
+            self._leave = self._feed.join(self, self._seat, self._cooldown or 0.0)
         return self._feed
 
     async def _pace(self, feed: Feed) -> None:
         """Keep a named cooldown between pages, and the default one between poll updates."""
-        default = _UPDATE_COOLDOWN if feed.by_update else 0.0
+        default = _UPDATE_COOLDOWN if feed.source.by_update else 0.0
         cooldown = default if self._cooldown is None else self._cooldown
         now = asyncio.get_running_loop().time()
         if cooldown and self._last_take + cooldown > now:
@@ -263,25 +272,36 @@ class Subscription(Generic[T]):
         """Note what was truncated, and return where the log begins, as far as can be told.
 
         A host that does not say its base offset (the peer's) shows a gap only to a reader of all
-        topics, by the offset of the first item: to others the items between may have been theirs
-        or not.
+        topics, by the offset of the first item, or of the end: to others the items between may have
+        been theirs or not.
         """
         if base_offset is None:
-            base_offset = page.items[0][0] if page.items and not self._topics else 0
+            first = page.items[0][0] if page.items else page.next_offset
+            base_offset = 0 if self._topics else first
         self._cursor.skip_to(base_offset)
         return base_offset
 
     def _take(self, page: Page) -> None:
         self._page.extend(page.items)
         self._page_end = page.next_offset
+        self._seat.idle = not page.items
         if not page.items:
             self._cursor.pass_over(page.next_offset)
         if not page.more_ready:
             self._last_take = asyncio.get_running_loop().time()
 
-    def _finish(self, feed: Feed) -> bool:
+    async def _finish(self, feed: Feed) -> bool:
+        """Nothing more will come: raise what there is to say of that, each once, and end."""
         if feed.failure is not None:
             raise feed.failure
+        if feed.source.by_update and feed.status is not None and not self._told_unread:
+            position, end = self._cursor.position, await feed.source.end_of_closed()
+            self._told_unread = True
+            if end is None or end > position:
+                raise UnreadItemsError(feed.workflow_id, position, end)
+        self._ended = True
+        if feed.replaced_by is not None and feed.status is not None:
+            raise StreamChangedError(feed.workflow_id, str(self.stream_id), feed.replaced_by)
         self._status = feed.status
         return False
 

@@ -47,6 +47,7 @@ class Tally:
         self.began: datetime | None = None  # the first event's time
         self.waiting_count = 0
         self.waiting: deque[HistoryEvent] = deque(maxlen=KEPT)  # the last ones, oldest first
+        self.decoded: dict[int, object] = {}  # what those hold, by event id, once somebody looked
         self._counted = 0  # the last id that counted
 
     def note(self, events: Iterable[HistoryEvent]) -> None:
@@ -63,12 +64,15 @@ class Tally:
                 self.signals += 1
                 if _is_batch(event):
                     self.waiting_count += 1
+                    if len(self.waiting) == KEPT:
+                        self.decoded.pop(self.waiting[0].event_id, None)
                     self.waiting.append(event)
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
                 self.updates += 1
             case EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
                 self.waiting_count = 0
                 self.waiting.clear()
+                self.decoded.clear()
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
                 self.began = event.event_time.ToDatetime(tzinfo=timezone.utc)
             case _:

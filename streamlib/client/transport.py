@@ -1,10 +1,11 @@
-"""The edge to Temporal: five calls, and the translation of everything that can go wrong in them.
+"""The edge to Temporal: six calls, and the translation of everything that can go wrong in them.
 
     send       a batch                      signal, through the handle it was given
+    resolve    which run, how long          describe
+    history    what happens to the run      a page of events, or a wait for one: writes nothing
     read       what is there now            poll query: writes nothing, works on closed runs
+    offset     where the log ends           query
     poll       wait, then what is there     poll update: for hosts without the query
-    resolve    which run, is it closed      describe
-    watch      what happens to the run      history, long-polled: writes nothing, needs no worker
 
 Knows no subscriber and no publisher: it makes one try and says what came of it. An error is either
 `StreamUnavailableError` (try again), or final. Next: `publisher.py` and `feed.py`, which decide.
@@ -15,24 +16,22 @@ from __future__ import annotations
 import asyncio
 import atexit
 import time
-from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Collection, Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any, Protocol, TypeVar
 
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
-from temporalio.api.enums.v1 import EventType, ResourceExhaustedCause
+from temporalio.api.enums.v1 import ResourceExhaustedCause
 from temporalio.api.errordetails.v1 import ResourceExhaustedFailure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import (
-    DescribeWorkflowExecutionRequest,
     GetWorkflowExecutionHistoryRequest,
     QueryWorkflowRequest,
 )
 from temporalio.client import (
     Client,
-    WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
@@ -40,7 +39,7 @@ from temporalio.client import (
 from temporalio.converter import WorkflowSerializationContext
 from temporalio.service import RPCError, RPCStatusCode
 
-from streamlib.core.log import Page
+from streamlib.client.follow import Run, continued_from, ending
 from streamlib.errors import (
     Cause,
     NotAStreamError,
@@ -63,15 +62,10 @@ from streamlib.wire.shapes import (
 R = TypeVar("R")
 
 _HISTORY_PAGE = 200  # transactions, not events: one answer stays well below the 4 MB of gRPC
-_LONG_POLL = timedelta(seconds=40)  # the server answers after 20 s, with nothing
 _RUN_CLOSED = "AcceptedUpdateCompletedWorkflow"  # the server's, for polls that a run left waiting
 _SEND_TIMEOUT = 30  # seconds; a wrapped handle need not take one, so it is kept here
 _SETTLE = 0.05  # seconds
 _BUSY_WORKFLOW = ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW
-
-# The SDK's threads are not done with a call when its result is here: an interpreter that exits in
-# that moment aborts (seen in 3 of 16 runs that ended right after a call).
-atexit.register(time.sleep, _SETTLE)
 
 _RETRYABLE = {
     RPCStatusCode.ABORTED,
@@ -85,56 +79,6 @@ _RETRYABLE = {
 }
 # Asked of a worker: none is polling, or the run is just being handed over.
 _RETRYABLE_READ = _RETRYABLE | {RPCStatusCode.FAILED_PRECONDITION}
-_TASK_EVENTS = {
-    EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
-    EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
-    EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
-    EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
-    EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
-}
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of the workflow, as it was when asked."""
-
-    run_id: str
-    stream_id: str  # the first run of its chain
-    history_length: int  # events
-
-
-@dataclass(frozen=True)
-class Noted:
-    """Events of the run's history, in order; seen again when a run is watched again."""
-
-    events: list[HistoryEvent]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """The workflow has finished some work: there may be new items."""
-
-
-@dataclass(frozen=True)
-class WorkWaits:
-    """The workflow has something to do, and no worker has done it yet."""
-
-
-@dataclass(frozen=True)
-class RolledOver:
-    """The run has continued as new, as `run_id`."""
-
-    run_id: str
-
-
-@dataclass(frozen=True)
-class Closed:
-    """The run has closed for good."""
-
-    status: WorkflowExecutionStatus
-
-
-Happening = Noted | Progress | WorkWaits | RolledOver | Closed
 
 
 class PollQueryMissingError(NotAStreamError):
@@ -149,6 +93,10 @@ class BatchRefusedError(Exception):
     """This batch cannot be sent as it is, whoever tries: it was not stored by this try."""
 
 
+class TokenRefusedError(StreamUnavailableError):
+    """The server no longer knows how far history was read: read it from the beginning."""
+
+
 class TruncatedDuringPollError(Exception):
     """The poll update found its offset truncated."""
 
@@ -160,12 +108,23 @@ class Transport(Protocol):
     """
 
     workflow_id: str
+    pinned_run_id: str
 
     async def send(self, batch: dict[str, Any]) -> None:
         """Append a batch."""
 
-    async def resolve(self) -> Run:
-        """Find the run that the stream lives in now."""
+    async def resolve(self, run_id: str, timeout: timedelta) -> Run:
+        """Describe a run."""
+        ...
+
+    async def history(
+        self, run_id: str, token: bytes, timeout: timedelta
+    ) -> tuple[list[HistoryEvent], bytes]:
+        """Return a page of history, and the token of the next."""
+        ...
+
+    async def run_before(self, run_id: str, timeout: timedelta) -> str | None:
+        """Return the run that handed over to this one."""
         ...
 
     async def read(
@@ -182,15 +141,12 @@ class Transport(Protocol):
         """Wait until something is there, then return it."""
         ...
 
-    def watch(self, run: Run) -> AsyncIterator[Happening]:
-        """Report what happens to a run, until it has ended."""
-        ...
-
 
 class TemporalTransport:
     """A `Transport` over a Temporal client. Every method makes one try and may be cancelled."""
 
     def __init__(self, handle: WorkflowHandle[Any, Any], client: Client) -> None:
+        _pause_at_exit()
         self.workflow_id = handle.id
         self.client = client
         self.pinned_run_id = handle.run_id or ""
@@ -234,23 +190,55 @@ class TemporalTransport:
             return False
         return True
 
-    async def resolve(self) -> Run:
-        """Find the run that the stream lives in now.
+    async def resolve(self, run_id: str, timeout: timedelta) -> Run:
+        """Describe a run; without an id the newest one of this workflow.
 
         Raises:
             StreamNotFoundError: There is none, and there never was.
             StreamUnavailableError: No answer.
         """
-        request = DescribeWorkflowExecutionRequest(
-            namespace=self.client.namespace, execution=self._execution(self.pinned_run_id)
-        )
-        service = self.client.workflow_service
-        answer = await self._call(
-            service.describe_workflow_execution(request, timeout=timedelta(seconds=10)), _RETRYABLE
-        )
-        info = answer.workflow_execution_info
-        run_id = info.execution.run_id
-        return Run(run_id, info.first_run_id or run_id, info.history_length)
+        handle = self.client.get_workflow_handle(self.workflow_id, run_id=run_id or None)
+        seconds = timeout.total_seconds()
+        try:  # the client tries again by itself, and says nothing
+            described = await self._call(asyncio.wait_for(handle.describe(), seconds), _RETRYABLE)
+        except asyncio.TimeoutError as error:
+            reason = f"the server cannot be reached: no answer within {seconds:g} s"
+            raise StreamUnavailableError(self.workflow_id, reason) from error
+        info = described.raw_description.workflow_execution_info
+        found = info.execution.run_id
+        return Run(found, info.first_run_id or found, info.history_length)
+
+    async def history(
+        self, run_id: str, token: bytes, timeout: timedelta
+    ) -> tuple[list[HistoryEvent], bytes]:
+        """Return a page of a run's history, and the token of the next; none when it has closed.
+
+        At the end of history it waits for an event. It comes back without one after 20 s, or a
+        second before the time is over.
+
+        Raises:
+            TokenRefusedError: Begin anew, with an empty token.
+            StreamUnavailableError: No answer.
+            StreamNotFoundError: The run is gone.
+        """
+        try:
+            events, following = await self._history(run_id, token, _HISTORY_PAGE, timeout)
+        except RPCError as error:
+            if token and error.status == RPCStatusCode.INVALID_ARGUMENT:
+                raise TokenRefusedError(self.workflow_id, error.message) from error
+            raise
+        if not following and not any(map(ending, events)):
+            raise StreamUnavailableError(self.workflow_id, "the history ended early")
+        return events, following
+
+    async def run_before(self, run_id: str, timeout: timedelta) -> str | None:
+        """Return the run that handed its log over to this one; None if none did.
+
+        Raises:
+            StreamUnavailableError: No answer.
+        """
+        events, _ = await self._history(run_id, b"", 1, timeout)
+        return continued_from(events)
 
     async def read(
         self, run_id: str, topics: Collection[str], from_offset: int, timeout: timedelta
@@ -259,17 +247,15 @@ class TemporalTransport:
 
         Raises:
             PollQueryMissingError: The workflow has no such query.
+            NeverBeganError: The run closed before its first task, so it cannot say.
             StreamUnavailableError: No answer: no server, no worker, or too many queries.
             StreamNotFoundError: The run is gone.
         """
         poll = {"topics": list(topics), "from_offset": from_offset}
-        try:
-            return parse_answer(await self._query(run_id, POLL, [poll], timeout))
-        except NeverBeganError:
-            return Answer(Page([], from_offset, False), None, None, None)
+        return parse_answer(await self._query(run_id, POLL, [poll], timeout))
 
     async def offset(self, run_id: str, timeout: timedelta) -> int:
-        """Return the end offset. Raises as `read` does."""
+        """Return the end offset; 0 of a run that never began. Raises as `read` does."""
         try:
             return int(await self._query(run_id, OFFSET_QUERY, [], timeout))
         except NeverBeganError:
@@ -307,53 +293,27 @@ class TemporalTransport:
                 raise StreamUnavailableError(self.workflow_id, str(error.cause)) from error
             raise NotAStreamError(self.workflow_id, str(error.cause)) from error
 
-    async def watch(self, run: Run) -> AsyncIterator[Happening]:
-        """Report what happens to a run, from now on, until it has rolled over or closed.
-
-        Pages through the history that was there when the run was resolved, says `Progress` once
-        when it has caught up, and then each time the workflow has finished some work. Says
-        `WorkWaits` while there is some to do. Of a run with a `history_length` of 0 everything is
-        news. What history holds, from its beginning, is `Noted` before anything is said of it.
-
-        Raises:
-            StreamUnavailableError: No answer. Watch again: what was missed is covered by the
-                `Progress` that comes first.
-        """
-        token, caught_up, waits = b"", run.history_length == 0, False
-        while True:
-            events, token = await self._history(run.run_id, token)
-            if events:
-                yield Noted(events)
-            for event in events:
-                if (ended := _ending(event)) is not None:
-                    yield ended
-                    return
-            last = events[-1].event_id if events else 0
-            if not caught_up and last >= run.history_length:
-                caught_up = True
-                yield Progress()
-            elif caught_up and any(_is_work(event) for event in events):
-                yield Progress()
-            waits = _waits_for_a_worker(events, waits)
-            if caught_up and events and waits:
-                yield WorkWaits()
-
-    async def _history(self, run_id: str, token: bytes) -> tuple[list[HistoryEvent], bytes]:
+    async def _history(
+        self, run_id: str, token: bytes, size: int, timeout: timedelta
+    ) -> tuple[list[HistoryEvent], bytes]:
+        # Not through the client's `fetch_history_events`: that tries a lost server for 9 s without
+        # a word, with pauses that grow to 4 s. Nobody would be told, and nobody read on in time.
         request = GetWorkflowExecutionHistoryRequest(
             namespace=self.client.namespace,
             execution=self._execution(run_id),
-            maximum_page_size=_HISTORY_PAGE,
+            maximum_page_size=size,
             next_page_token=token,
             wait_new_event=True,
         )
         service = self.client.workflow_service
         answer = await self._call(
-            service.get_workflow_execution_history(request, timeout=_LONG_POLL), _RETRYABLE
+            service.get_workflow_execution_history(request, timeout=timeout), _RETRYABLE
         )
         return list(answer.history.events), answer.next_page_token
 
     async def _query(self, run_id: str, name: str, args: list[Any], timeout: timedelta) -> Any:
-        """Query without the SDK's retries: on a full query buffer they wait a whole second."""
+        # Not through the client's own `query`: on a full query buffer that waits a whole second
+        # before it tries again, where a few milliseconds do.
         request = QueryWorkflowRequest(
             namespace=self.client.namespace,
             execution=self._execution(run_id),
@@ -439,32 +399,11 @@ def _says_no_handler(text: str) -> bool:
     return "handler" in text or "unknown query" in text
 
 
-def _is_work(event: HistoryEvent) -> bool:
-    # Not on the signal's own event: a query then waits in the server's buffer of one, and the next
-    # reader's is refused for a second.
-    return event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+@cache
+def _pause_at_exit() -> None:
+    """Let the interpreter wait a moment before it goes down; once, where there is any use for it.
 
-
-def _waits_for_a_worker(events: Sequence[HistoryEvent], before: bool) -> bool:
-    """Whether a workflow task is open after these events, if one was `before`."""
-    tasks = [event for event in events if event.event_type in _TASK_EVENTS]
-    return not _is_work(tasks[-1]) if tasks else before
-
-
-def _ending(event: HistoryEvent) -> RolledOver | Closed | None:
-    match event.event_type:
-        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
-            attributes = event.workflow_execution_continued_as_new_event_attributes
-            return RolledOver(attributes.new_execution_run_id)
-        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
-            return Closed(WorkflowExecutionStatus.COMPLETED)
-        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
-            return Closed(WorkflowExecutionStatus.FAILED)
-        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
-            return Closed(WorkflowExecutionStatus.CANCELED)
-        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
-            return Closed(WorkflowExecutionStatus.TERMINATED)
-        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
-            return Closed(WorkflowExecutionStatus.TIMED_OUT)
-        case _:
-            return None
+    The SDK's threads are not done with a call when its result is here: an interpreter that exits in
+    that moment aborts (seen in 3 of 16 runs that ended right after a call).
+    """
+    atexit.register(time.sleep, _SETTLE)

@@ -1,6 +1,6 @@
 """A watch: told when something happened to a stream, for views. It reads nothing.
 
-    feed --(history events, progress, roll-over, trouble, end)--> Activity, the latest one
+    feed --(history events, progress, roll-over, trouble, end)--> RunSnapshot, the latest
 
 It waits on the feed that subscriptions share: no query, no history event, no items, and no worker
 is needed. What it says of the run is counted from the run's own history (`tally.py`). Next:
@@ -9,6 +9,8 @@ is needed. What it says of the run is counted from the run's own history (`tally
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from itertools import islice
@@ -23,7 +25,7 @@ from streamlib.client.tally import Tally
 from streamlib.wire.parse import parse_publish
 
 
-class Activity(NamedTuple):
+class RunSnapshot(NamedTuple):
     """A stream's current run at one moment, as far as its history tells.
 
     The counts are those of the run's history up to its event `history_events`; they are complete
@@ -60,8 +62,8 @@ class StreamWatch:
 
     Example:
         async with client.watch() as watch:
-            async for activity in watch:
-                print(activity.history_events, activity.waiting, activity.trouble)
+            async for run in watch:
+                print(run.history_events, run.waiting, run.trouble)
         print(watch.status)
     """
 
@@ -86,8 +88,11 @@ class StreamWatch:
 
     @property
     def stream_id(self) -> str | None:
-        """The stream's id: of the first run in its workflow's chain; None before the start."""
-        return self._feed.stream_id if self._feed else None
+        """The stream's id; None as long as no answer to a reader has told it.
+
+        Known from the start where the current run is the first of its workflow.
+        """
+        return self._feed.source.stream_id if self._feed else None
 
     @property
     def trouble(self) -> str | None:
@@ -137,7 +142,8 @@ class StreamWatch:
     async def waiting(self, limit: int = 50) -> list[WaitingBatch]:
         """Return the batches that no workflow task has handled yet, oldest first.
 
-        Malformed ones are left out here, but counted by `waiting_count`.
+        Malformed ones are left out here, but counted by `waiting_count`. Each is decoded once,
+        when it is first looked at.
 
         Args:
             limit: How many of them to look at. Of more than 1,000 the oldest are not kept.
@@ -145,7 +151,8 @@ class StreamWatch:
         Raises:
             CancelledError: Cancelled, while a codec decoded.
         """
-        batches = [await self._batch(event) for event in [*islice(self._tally.waiting, limit)]]
+        tally = self._tally
+        batches = [await self._batch(tally, event) for event in [*islice(tally.waiting, limit)]]
         return [batch for batch in batches if batch is not None]
 
     async def start(self) -> StreamWatch:
@@ -157,13 +164,13 @@ class StreamWatch:
             CancelledError: Cancelled; it can be started again.
         """
         if not self._closed:
-            await self._join().run()
+            await self._join().source.is_found()
         return self
 
-    def __aiter__(self) -> AsyncIterator[Activity]:
+    def __aiter__(self) -> AsyncIterator[RunSnapshot]:
         return self
 
-    async def __anext__(self) -> Activity:
+    async def __anext__(self) -> RunSnapshot:
         """Return what the stream's run is like, once something has happened since the last time.
 
         At first at once, when the run is known; then when its history was read to the end; then
@@ -197,18 +204,19 @@ class StreamWatch:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    async def _next(self) -> Activity:
+    async def _next(self) -> RunSnapshot:
         await self.start()
         while not self._closed:
             feed = self._join()
             over = feed.ended is not None or feed.over
             if self._seen < 0 or (feed.changes > self._seen and not over):
                 self._seen = feed.changes
-                return self._activity(feed)
+                return self._snapshot(feed)
             if over:
                 await self._finish(feed)
             else:
                 await feed.bell()
+        await asyncio.sleep(0)  # who asks again and again still lets the others run
         raise StopAsyncIteration
 
     async def _finish(self, feed: Feed) -> None:
@@ -217,9 +225,9 @@ class StreamWatch:
         if feed.ended is None and feed.failure is not None:
             raise feed.failure
 
-    def _activity(self, feed: Feed) -> Activity:
+    def _snapshot(self, feed: Feed) -> RunSnapshot:
         tally = feed.tally
-        return Activity(
+        return RunSnapshot(
             feed.run_id or "",
             feed.caught_up,
             feed.progress,
@@ -240,13 +248,18 @@ class StreamWatch:
     def _tally(self) -> Tally:
         return self._feed.tally if self._feed else Tally()
 
-    async def _batch(self, event: HistoryEvent) -> WaitingBatch | None:
+    async def _batch(self, tally: Tally, event: HistoryEvent) -> WaitingBatch | None:
         """What is in a publish signal; None if it is malformed, or the codec cannot read it."""
-        payloads = event.workflow_execution_signaled_event_attributes.input.payloads
-        try:
-            batch = parse_publish(await self._decode(payloads))
-        except Exception:
-            return None
-        return WaitingBatch(
-            batch.publisher_id, batch.sequence, [entry.topic for entry in batch.items]
-        )
+        if event.event_id not in tally.decoded:
+            payloads = event.workflow_execution_signaled_event_attributes.input.payloads
+            batch = None
+            with contextlib.suppress(Exception):
+                it = parse_publish(await self._decode(payloads))
+                topics = [entry.topic for entry in it.items]
+                batch = WaitingBatch(it.publisher_id, it.sequence, topics)
+            await asyncio.sleep(0)  # a large one takes milliseconds
+            if event in tally.waiting:
+                tally.decoded[event.event_id] = batch
+            return batch
+        known = tally.decoded[event.event_id]
+        return known if isinstance(known, WaitingBatch) else None

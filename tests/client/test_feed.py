@@ -41,7 +41,7 @@ async def test_many_subscriptions_share_one_waiter_and_one_read(host: FakeHost) 
     host.append(1)
     assert {item.data for item in await asyncio.gather(*waiting)} == {1}
     assert host.calls["read"] - reads <= 2  # one for this item, one for having caught up
-    assert host.watching == 1
+    await happens(lambda: host.watching == 1)
     for reader in readers:
         await reader.aclose()
     await happens(lambda: feeds_running() == 0)
@@ -146,7 +146,7 @@ async def test_the_watch_starts_again_where_the_run_is_when_it_was_interrupted(
 ) -> None:
     async with subscribe(host) as items:
         for n in range(3):
-            host.faults["watch"] = [unavailable()]
+            host.faults["history"] = [unavailable()]
             host.append(n)
             assert await take(items, 1) == [n]
 
@@ -243,7 +243,7 @@ async def test_any_interleaving_delivers_every_item_once_or_counts_it_as_missed(
                 await quiet(host)
             case "f":
                 fault = chance.choice([unavailable, busy, LostReply])()
-                host.faults[chance.choice(["read", "read", "watch"])].append(fault)
+                host.faults[chance.choice(["read", "read", "history"])].append(fault)
             case "s":
                 await asyncio.sleep(chance.choice([0, 0.001, 0.02]))
     host.faults.clear()

@@ -15,7 +15,8 @@ from temporalio.common import RawValue
 from temporalio.converter import PayloadConverter
 from temporalio.service import RPCError
 
-from streamlib.client.feed import Feed
+from streamlib.client.registry import shared_feed
+from streamlib.client.source import BEYOND
 from streamlib.client.subscriber import Subscription, open_subscriptions
 from streamlib.errors import (
     InvalidOffsetError,
@@ -58,7 +59,7 @@ def subscribe(
     stream_id: str | None = None,
 ) -> Subscription[Any]:
     return Subscription(
-        lambda: Feed.shared(id(host), lambda: FakeTransport(host)),
+        lambda: shared_feed(id(host), lambda: FakeTransport(host)),
         PayloadConverter.default,
         topics or [],
         from_offset,
@@ -116,7 +117,7 @@ async def test_an_item_says_its_topic_and_offset(host: FakeHost) -> None:
 
 
 async def test_the_first_page_does_not_wait_for_the_watch(host: FakeHost) -> None:
-    host.faults["watch"] = [Blocked()]
+    host.faults["history"] = [Blocked()]
     host.append("a")
     async with subscribe(host) as items:
         assert await take(items, 1) == ["a"]
@@ -392,7 +393,7 @@ async def test_a_roll_over_is_followed(host: FakeHost) -> None:
 # --- what may go wrong
 
 
-@pytest.mark.parametrize("call", ["resolve", "read", "watch"])
+@pytest.mark.parametrize("call", ["resolve", "read", "history"])
 @pytest.mark.parametrize("faults", [[unavailable()], [busy(), busy()], [unavailable(), busy()]])
 async def test_transient_errors_are_ridden_out(
     host: FakeHost, call: str, faults: list[Fault]
@@ -450,7 +451,7 @@ async def test_what_trying_again_does_not_mend_raises(
 async def test_a_watch_that_is_refused_raises_after_what_is_there_was_delivered(
     host: FakeHost,
 ) -> None:
-    host.faults["watch"] = [permission_denied()]
+    host.faults["history"] = [permission_denied()]
     host.append(0)
     items = subscribe(host)
     with pytest.raises(RPCError):
@@ -720,6 +721,16 @@ async def test_latest_without_a_start_is_resolved_by_the_first_read(host: FakeHo
     await items.aclose()
 
 
+@pytest.mark.parametrize("queries", [True, False])
+async def test_a_host_that_does_not_tell_its_bounds_is_asked_for_its_end(
+    host: FakeHost, queries: bool
+) -> None:
+    host.tells_bounds, host.queries = False, queries
+    host.append(0, 1)
+    async with subscribe(host, from_offset="latest") as items:
+        assert (items.position, items.lag, host.calls["offset"]) == (2, 0, 1)
+
+
 async def test_latest_of_an_empty_stream_misses_nothing(host: FakeHost) -> None:
     async with subscribe(host, from_offset="latest", on_truncated="raise") as items:
         host.append(0)
@@ -731,13 +742,13 @@ async def test_starting_again_changes_nothing(host: FakeHost) -> None:
         host.append(0)
         await items.start()
         assert await take(items, 1) == [0]
-        calls = host.calls["offset"], host.calls["resolve"]
         await items.start()
     await items.start()
-    assert (host.calls["offset"], host.calls["resolve"]) == calls == (1, 1)
+    ends = [asked for asked in host.asked if asked[2] == BEYOND]
+    assert (len(ends), host.calls["resolve"]) == (1, 1)
 
 
-@pytest.mark.parametrize("call", ["resolve", "offset"])
+@pytest.mark.parametrize("call", ["resolve", "read"])
 async def test_a_start_that_was_cancelled_can_be_made_again(host: FakeHost, call: str) -> None:
     blocked = Blocked()
     host.faults[call] = [blocked]
@@ -757,7 +768,7 @@ async def test_a_start_that_was_cancelled_can_be_made_again(host: FakeHost, call
 
 async def test_a_start_rides_out_what_passes(host: FakeHost) -> None:
     host.faults["resolve"] = [unavailable()]
-    host.faults["offset"] = [busy(), unavailable()]
+    host.faults["read"] = [busy(), unavailable()]
     host.append(0)
     async with subscribe(host, from_offset="latest") as items:
         assert items.position == 1

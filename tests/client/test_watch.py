@@ -16,8 +16,9 @@ from temporalio.converter import DataConverter
 from temporalio.service import RPCError
 
 import streamlib.client.feed
-from streamlib import Activity, StreamNotFoundError, StreamWatch, Subscription, WaitingBatch
-from streamlib.client.feed import Feed
+import streamlib.client.patience
+from streamlib import RunSnapshot, StreamNotFoundError, StreamWatch, Subscription, WaitingBatch
+from streamlib.client.registry import shared_feed
 from tests.client.test_subscriber import feeds_running, rest, subscribe, take, waits
 from tests.fakes import (
     NOON,
@@ -48,15 +49,15 @@ async def decode(payloads: Sequence[Payload]) -> list[Any]:
 
 
 def watching(host: FakeHost) -> StreamWatch:
-    return StreamWatch(lambda: Feed.shared(id(host), lambda: FakeTransport(host)), decode)
+    return StreamWatch(lambda: shared_feed(id(host), lambda: FakeTransport(host)), decode)
 
 
-async def look(watch: StreamWatch) -> Activity:
+async def look(watch: StreamWatch) -> RunSnapshot:
     """What it says next."""
     return await asyncio.wait_for(anext(watch), 5)
 
 
-async def now(watch: StreamWatch) -> Activity:
+async def now(watch: StreamWatch) -> RunSnapshot:
     """The last thing it has to say before it waits."""
     said = await look(watch)
     while True:
@@ -70,10 +71,10 @@ async def now(watch: StreamWatch) -> Activity:
         said = task.result()
 
 
-async def rest_of(watch: StreamWatch) -> list[Activity]:
+async def rest_of(watch: StreamWatch) -> list[RunSnapshot]:
     """All it says up to the end."""
 
-    async def read() -> list[Activity]:
+    async def read() -> list[RunSnapshot]:
         return [activity async for activity in watch]
 
     return await asyncio.wait_for(read(), 5)
@@ -85,13 +86,13 @@ async def rest_of(watch: StreamWatch) -> list[Activity]:
 async def test_it_tells_at_once_and_again_when_history_was_read_to_its_end(host: FakeHost) -> None:
     host.note(event(1, "STARTED"), signaled(2))
     blocked = Blocked()
-    host.faults["watch"] = [blocked]
+    host.faults["history"] = [blocked]
     async with watching(host) as watch:
         first = await look(watch)
         assert (first.run_id, first.caught_up, first.history_events) == ("run-1", False, 0)
         blocked.release()
         second = await look(watch)
-        assert second == Activity("run-1", True, 1, 2, 1, 0, 1, None)
+        assert second == RunSnapshot("run-1", True, 1, 2, 1, 0, 1, None)
         assert (watch.stream_id, watch.run_id, watch.progress) == ("run-1", "run-1", 1)
         assert (watch.history_events, watch.signals, watch.updates) == (2, 1, 0)
         assert (watch.caught_up, watch.waiting_count, watch.trouble) == (True, 1, None)
@@ -124,7 +125,7 @@ async def test_a_roll_over_is_followed_and_the_new_run_counts_from_nothing(host:
     async with watching(host) as watch:
         assert (await now(watch)).signals == 1
         host.roll_over()
-        assert await now(watch) == Activity("run-2", True, 2, 0, 0, 0, 0, None)
+        assert await now(watch) == RunSnapshot("run-2", True, 2, 0, 0, 0, 0, None)
         host.note(event(1, "STARTED"), event(2, "UPDATE_ACCEPTED"))
         after = await now(watch)
         assert (after.history_events, after.signals, after.updates) == (2, 0, 1)
@@ -148,7 +149,7 @@ async def test_a_stream_that_was_closed_before_is_told_once_and_counted(host: Fa
     host.close()
     watch = watching(host)
     assert len(await rest_of(watch)) == 1
-    assert (watch.status, watch.history_events, watch.signals) == (COMPLETED, 2, 1)
+    assert (watch.status, watch.history_events, watch.signals) == (COMPLETED, 3, 1)
     await happens(lambda: feeds_running() == 0)
 
 
@@ -207,7 +208,7 @@ async def test_an_outage_is_told_and_its_end_too_and_nothing_counts_twice(host: 
     async with watching(host) as watch:
         assert (await now(watch)).signals == 1
         blocked = Blocked()
-        host.faults["watch"] = [unavailable("no server"), blocked]
+        host.faults["history"] = [unavailable("no server"), blocked]
         host.note(signaled(3))
         while (said := await look(watch)).trouble is None:
             pass
@@ -221,7 +222,7 @@ async def test_an_outage_is_told_and_its_end_too_and_nothing_counts_twice(host: 
 async def test_a_task_that_no_worker_takes_is_told_until_one_does(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streamlib.client.feed, "PATIENCE", 0.01)
+    monkeypatch.setattr(streamlib.client.patience, "PATIENCE", 0.01)
     async with watching(host) as watch:
         await now(watch)
         host.wait_for_a_worker()
@@ -269,7 +270,7 @@ async def test_what_trying_again_does_not_mend_is_raised(host: FakeHost, error: 
 async def test_a_refusal_while_it_watches_is_raised(host: FakeHost) -> None:
     watch = watching(host)
     await now(watch)
-    host.faults["watch"] = [permission_denied()]
+    host.faults["history"] = [permission_denied()]
     host.note(signaled(1))
     with pytest.raises(RPCError):
         await rest_of(watch)
@@ -375,7 +376,7 @@ async def test_readers_that_come_and_go_beside_a_watch_get_every_item(
                 await quiet(host)
             case "f":
                 fault = chance.choice([unavailable, busy, LostReply])()
-                host.faults[chance.choice(["read", "read", "watch"])].append(fault)
+                host.faults[chance.choice(["read", "read", "history"])].append(fault)
             case _:
                 await asyncio.sleep(chance.choice([0, 0.001, 0.02]))
 

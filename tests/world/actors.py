@@ -17,8 +17,8 @@ from typing import Any
 
 from temporalio.client import WorkflowExecutionStatus
 
-from streamlib.client.feed import Feed
 from streamlib.client.publisher import Publisher
+from streamlib.client.registry import shared_feed
 from streamlib.client.subscriber import Subscription
 from streamlib.errors import (
     BatchGivenUpError,
@@ -138,12 +138,13 @@ class Follower:
         self.ended = ""
         self.told = 0
         self.waits_since: float | None = None
+        self.returned = False  # and nothing was read since
         self.items: Subscription[Any] | None = None
 
     def subscribe(self, from_offset: Any, stream_id: str | None) -> Subscription[Any]:
         key = (id(self.server), self.plan.process)
         return Subscription(
-            lambda: Feed.shared(key, lambda: SimTransport(self.server)),
+            lambda: shared_feed(key, lambda: SimTransport(self.server)),
             CONVERTER,
             list(self.plan.topics),
             from_offset,
@@ -196,7 +197,7 @@ class Follower:
         await asyncio.sleep(self.server.chance.uniform(0, 1))
         self.items = self.subscribe(position, log_id)
         self._pass(position)
-        self.waits_since = None
+        self.waits_since, self.returned = None, True
 
     def _hold(self, item: WorkflowStreamItem[Any]) -> None:
         """Hold one item against the truth."""
@@ -218,7 +219,7 @@ class Follower:
         if self.expected is not None:
             self._hold_gap(truth, self.expected, item.offset, item.missed)
         self.expected = item.offset + 1
-        self.waits_since = None
+        self.waits_since, self.returned = None, False
 
     def _hold_gap(self, truth: Truth, begin: int, offset: int, missed: int) -> None:
         if offset < begin:
@@ -280,7 +281,8 @@ class Follower:
     def _changed(self, error: StreamChangedError) -> None:
         if error.expected == error.actual:
             self.wrong(f"(11) {error!r}")
-        self._all_was_delivered(error.expected)
+        if not self.returned:  # who comes back to another log is told so at once
+            self._all_was_delivered(error.expected)
         self.ended = "changed"
 
     def _end(self, status: WorkflowExecutionStatus | None) -> None:
@@ -297,6 +299,14 @@ class Follower:
         left = [n for n in range(max(self.expected, truth.base), truth.end) if self._mine(truth, n)]
         if left:
             self.wrong(f"(12) ended before {left} of {log_id}")
+
+    def slowness(self) -> float:
+        """Seconds that it needs by itself for what lies before it."""
+        each = self.plan.pause + (1.2 / self.plan.leaves_after if self.plan.leaves_after else 0)
+        truth = self._truth(self.log_id or self.server.run.truth.log_id)
+        # What was truncated too: it may be in its hands already.
+        left = truth.end - (self.expected or 0) if truth is not None else 0
+        return 1.2 * each * (left + 3) if each else 0.0
 
     def behind(self) -> list[int]:
         """What of its own it has not got, and should have."""
@@ -322,10 +332,14 @@ def check_writes(server: Server, authors: list[Author]) -> None:
             server.wrong.append(f"(2) {author.name}: certainly not stored, and there: {phantoms}")
         for log_id, value in author.stored:
             kept = {v for _, v in logs[log_id].items.values()}
-            if value not in kept and value not in everywhere:
-                server.wrong.append(f"(1) {author.name}: {value} is stored, and nowhere")
+            if value not in kept | everywhere | server.swallowed:
+                server.wrong.append(f"(1) {author.name}: {value} was stored, and is nowhere")
         for truth in logs.values():
-            mine = [v for _, (_, v) in sorted(truth.items.items()) if v.startswith(author.name)]
-            order = [int(v.split("-")[1].rstrip(".")) for v in mine]
-            if order != sorted(order):
-                server.wrong.append(f"(4) {author.name}: in the order {order}")
+            orders: dict[str, list[int]] = {}  # of each life of it: another one is another publisher
+            for _, (_, value) in sorted(truth.items.items()):
+                life, _, number = value.rstrip(".").partition("-")
+                if life.startswith(f"{author.name}."):
+                    orders.setdefault(life, []).append(int(number))
+            for life, order in orders.items():
+                if order != sorted(order):
+                    server.wrong.append(f"(4) {life}: in the order {order}")

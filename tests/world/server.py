@@ -18,16 +18,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
-from streamlib.core.hosting import Carried, HostedStream, RunFacts, id_of_log
-from streamlib.core.limits import StreamLimits
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import PayloadConverter
 
+from streamlib.core.hosting import Carried, HostedStream, RunFacts, id_of_log
+from streamlib.core.limits import StreamLimits
+from streamlib.core.log import Log
 from streamlib.errors import (
     Cause,
     MalformedInputError,
-    StateTooLargeError,
     StreamUnavailableError,
 )
 from streamlib.host.carry import arguments, carried_identity, restore, state_of
@@ -43,7 +43,7 @@ TTL = timedelta(seconds=40)
 CONVERTER = PayloadConverter.default
 
 LIMITS = StreamLimits(
-    item_bytes=900, batch_bytes=1_600, page_bytes=1_600, state_bytes=1_600, topic_bytes=200
+    item_bytes=900, batch_bytes=1_600, page_bytes=1_600, state_bytes=3_000, topic_bytes=200
 )
 PAYLOAD_BYTES = 2 * 1_600 + 100
 """What the server takes in one piece, after the codec: about twice the limits, as the real one."""
@@ -124,6 +124,9 @@ class Server:
         self.wrong: list[str] = []  # what must never be, and was
         self.calls: dict[str, int] = {}
         self.moments: dict[int, tuple[float, float]] = {}  # when each offset came, and went
+        self.appended = 0  # how often the workflow itself appended
+        self.hung = False  # whether a wait for the next event ever did
+        self.swallowed: set[Any] = set()  # what runs got, and were ended before they did it
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._begin(None, None, Truth("run-1"))
@@ -158,7 +161,16 @@ class Server:
         return True
 
     def terminate(self) -> None:
-        self._close(self.run, "TERMINATED")
+        """End the newest run from outside. What it had not done yet is never done."""
+        run = self.run
+        undone = [
+            s[1] for n, s in run.signals.items() if n > run.handled and s[0] == PUBLISH_SIGNAL
+        ]
+        undone += [argument for name, argument in run.buffered if name == PUBLISH_SIGNAL]
+        for batch in undone:
+            if isinstance(batch["items"], list):
+                self.swallowed |= {value_of(item["data"]) for item in batch["items"]}
+        self._close(run, "TERMINATED")
 
     def reset(self) -> None:
         """Begin the newest run anew from one of its finished tasks, as an operator does."""
@@ -243,9 +255,15 @@ class Server:
         await self._changed.wait()
 
     def spawn(self, doing: Coroutine[Any, Any, None]) -> None:
+        """Let something go on by itself; an error of it is wrong in any world."""
         task = asyncio.get_running_loop().create_task(doing)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.wrong.append(f"(17) a workflow task failed: {error!r}")
 
     # The worker.
 
@@ -354,17 +372,16 @@ class Server:
         identity = Carried(self.log_id(run), run.run_id)
         now = NOON + timedelta(seconds=self.now)
 
-        def build(stream: HostedStream, packed: bool) -> WorkflowStreamState:
-            return state_of(stream, now, TTL, identity=identity, packed=packed)
+        def build(log: Log, packed: bool) -> WorkflowStreamState:
+            table, limits = host.publishers, host.limits
+            return state_of(log, table, now, TTL, identity=identity, limits=limits, packed=packed)
 
-        try:
-            [state] = arguments(host, lambda s: [s], CONVERTER, build, truncate=True)
-        except StateTooLargeError as error:  # the table alone: then the log goes
-            self.wrong.append(f"hand-over: {error}")
-            raise
+        [state] = arguments(host, lambda s: [s], CONVERTER, build, truncate=True)
         size = sum(p.ByteSize() for p in CONVERTER.to_payloads([state])) * self.codec
-        if size > PAYLOAD_BYTES:
-            self.wrong.append(f"hand-over: a state of {size:.0f} bytes, and the run is terminated")
+        if size > 2 * LIMITS.state_bytes + 100:
+            self.wrong.append(
+                f"(10) hand-over: a state of {size:.0f} bytes, and the run is terminated"
+            )
         [carried] = CONVERTER.from_payloads(CONVERTER.to_payloads([state]), [WorkflowStreamState])
         return carried  # type: ignore[no-any-return]
 
@@ -377,14 +394,15 @@ class Server:
             truth.log_id,
         ):
             self.wrong.append(
-                f"host: {run.run_id} has [{host.log.base_offset}, {host.log.end_offset}) of "
-                f"{log_id}, not [{truth.base}, {truth.end}) of {truth.log_id}"
+                f"(6, 11, 15) host: {run.run_id} has [{host.log.base_offset}, "
+                f"{host.log.end_offset}) of {log_id}, not [{truth.base}, {truth.end}) of "
+                f"{truth.log_id}"
             )
         page = host.log.items_from(max(truth.base, truth.end - 5), 5)
         for offset, item in page:
             expected = truth.items.get(offset)
             if (item.topic, value_of(item.data)) != expected:
-                self.wrong.append(f"host: {item} at {offset}, not {expected}")
+                self.wrong.append(f"(6) host: {item} at {offset}, not {expected}")
 
     # The network.
 
@@ -402,6 +420,7 @@ class Server:
         if fault in ("rate", "busy"):
             raise self.trouble(Cause.RATE if fault == "rate" else Cause.BUSY, fault)
         if fault in ("lost", "hangs"):
+            self.hung = self.hung or (fault == "hangs" and kind == "history")
             await asyncio.sleep(timeout if fault == "hangs" else self.chance.uniform(0, 0.5))
             raise self.trouble(Cause.OUTAGE, fault)
         if fault == "delayed":  # the caller gives up, and it arrives all the same, later
@@ -452,6 +471,8 @@ def _naively(truth: Truth, signal: tuple[str, Any, float]) -> None:
         if at - seen > 1.25 * TTL.total_seconds():
             del truth.taken[publisher]
     if name == PUBLISH_SIGNAL:
+        if not isinstance(argument["items"], list):
+            return  # hostile, and refused
         items = [(item["topic"], value_of(item["data"])) for item in argument["items"]]
         truth.take(argument["publisher_id"], argument["sequence"], items, at)
     elif name == "append":
