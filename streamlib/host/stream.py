@@ -8,7 +8,7 @@
 
 The handlers take `*args` and parse by hand: nothing that arrives can fail the workflow task.
 What becomes of what arrives is decided in `core/hosting.py`; this is the shell that asks it, waits,
-and answers. Knows nothing of clients. Next: `core/outbox.py`, where the client's half begins.
+and answers. Knows nothing of clients. Next: `client/transport.py`, the other half.
 """
 
 from __future__ import annotations
