@@ -331,7 +331,7 @@ class WorkflowStream:
         return self._told(self._stream.read(poll.from_offset, poll.topics))
 
     def _told(self, page: Page) -> dict[str, Any]:
-        return answer_json(page, self._stream.log, self._stream_id)
+        return answer_json(page, self._stream.log, self._stream_id, self._stream.limits)
 
     def _on_offset(self, *_: Any) -> int:
         return self._stream.log.end_offset
