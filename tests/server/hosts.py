@@ -57,6 +57,12 @@ class HubBase:
                 except ApplicationError as error:
                     self.error = str(error)
                     continue
+            if wanted == "forget":
+                workflow.continue_as_new(input_type(rolls=self.rolls + 1))
+            if wanted == "move":  # to our hub, as if the code had changed between two runs
+                state = self.stream.get_state()
+                args = [input_type(stream_state=state, rolls=self.rolls + 1)]
+                workflow.continue_as_new(workflow="OurHub", args=args)
             await workflow.wait_condition(workflow.all_handlers_finished)
             return f"rolled {self.rolls} times"
 
@@ -115,6 +121,8 @@ class OurHub(HubBase):
                 self.stream.topic("bound", type=Payload)
             elif what == "empty topic":
                 self.stream.topic("")
+            elif what == "long topic":
+                self.stream.topic("я" * 167).publish(1)
             elif what == "unserializable":
                 self.stream.topic("any").publish(object())
             elif what == "too large":
@@ -125,6 +133,37 @@ class OurHub(HubBase):
 
     def second_stream(self) -> None:
         ours.WorkflowStream()
+
+
+@dataclass
+class LimitedInput:
+    """What a hub starts from whose author set limits, and how it rolls over."""
+
+    stream_state: ours.WorkflowStreamState | None = None
+    rolls: int = 0
+    limits: ours.StreamLimits | None = None
+
+
+@workflow.defn
+class LimitedHub(HubBase):
+    """A hub with limits of its own, for as many runs as it is told them."""
+
+    @workflow.init
+    def __init__(self, input: LimitedInput) -> None:
+        super().__init__(input.rolls)
+        self.stream = ours.WorkflowStream(input.stream_state, limits=input.limits)
+
+    @workflow.run
+    async def run(self, input: LimitedInput) -> str:
+        return await self.serve(LimitedInput)
+
+    @workflow.query
+    def state(self) -> ours.WorkflowStreamState:
+        return self.stream.get_state()  # type: ignore[no-any-return]
+
+    @workflow.query
+    def reasons(self) -> list[str]:
+        return [str(reason) for reason in self.stream.should_roll_over()]
 
 
 @workflow.defn
@@ -146,6 +185,49 @@ class SelfRollingHub:
     @workflow.signal
     def close(self) -> None:
         self.closed = True
+
+
+@workflow.defn(name="SelfRollingHub")
+class SelfRollingHubOfAnotherMind(SelfRollingHub):
+    """The same workflow, after its author set limits."""
+
+    @workflow.init
+    def __init__(self, input: HubInput) -> None:
+        limits = ours.StreamLimits(history_bytes=10**9, signals=10**6)
+        self.stream = ours.WorkflowStream(prior_state=input.stream_state, limits=limits)
+        self.closed = False
+
+    @workflow.run
+    async def run(self, input: HubInput) -> str:
+        return await super().run(input)
+
+
+@workflow.defn
+class TightHub(SelfRollingHub):
+    """Rolls over after five signals: its author says so."""
+
+    @workflow.init
+    def __init__(self, input: HubInput) -> None:
+        limits = ours.StreamLimits(signals=5, topic_bytes=20)
+        self.stream = ours.WorkflowStream(prior_state=input.stream_state, limits=limits)
+        self.closed = False
+
+    @workflow.run
+    async def run(self, input: HubInput) -> str:
+        return await super().run(input)
+
+
+@workflow.defn(name="TightHub")
+class TightHubWithout(SelfRollingHub):
+    """The same workflow, after its author took the limits away, without a patch."""
+
+    @workflow.init
+    def __init__(self, input: HubInput) -> None:
+        super().__init__(input)
+
+    @workflow.run
+    async def run(self, input: HubInput) -> str:
+        return await super().run(input)
 
 
 @workflow.defn(name="PeerHub")
@@ -248,5 +330,15 @@ class ActivityHost:
         )
 
 
-WORKFLOWS = [OurHub, SelfRollingHub, PeerHub, UpdateOnlyHub, NoStream, AnyState, ActivityHost]
+WORKFLOWS = [
+    OurHub,
+    LimitedHub,
+    SelfRollingHub,
+    TightHub,
+    PeerHub,
+    UpdateOnlyHub,
+    NoStream,
+    AnyState,
+    ActivityHost,
+]
 ACTIVITIES = [publish_in_activity]

@@ -214,6 +214,27 @@ def test_the_legacy_limits_take_what_they_took() -> None:
             encode_item(topic, value, CONVERTER, LEGACY)
 
 
+@pytest.mark.parametrize(("topic", "data"), [("я" * 900_000, HELLO), ("t", "A" * 2_200_000)])
+def test_an_item_that_no_answer_could_hold_is_told_without_its_data(topic: str, data: str) -> None:
+    log = log_with("before")
+    log.append(item_of(topic, data))
+    log.append(item_of("t", HELLO))
+    answers, at = [], 0
+    for _ in range(3):
+        page = log.read(at, max_bytes=1)
+        answers.append(answer_json(page, log, "run"))
+        at = page.next_offset
+    assert [len(json.dumps(answer)) < 1_000 for answer in answers] == [True] * 3
+    offsets = [offset for answer in answers for offset, _ in parse_answer(answer).page.items]
+    assert offsets == [4, 5, 6]
+    [(_, item)] = parse_answer(answers[1]).page.items
+    assert isinstance(item.data, MalformedInputError)
+    assert item.topic == f"{topic[:100]}…"
+    larger = StreamLimits(item_bytes=6_000_000, page_bytes=6_000_000, batch_bytes=6_000_000)
+    told = answer_json(log.read(5, max_bytes=1), log, "run", larger)["items"]
+    assert told == [{"topic": topic, "data": data, "offset": 5}], "a server may take more"
+
+
 def test_a_batch_is_parsed_as_it_was_built() -> None:
     items = [encode_item("a", 1, CONVERTER), encode_item("ü", {"x": None}, CONVERTER)]
     assert parse_publish([publish_json(items, "p", 3)]) == IncomingBatch(items, "p", 3)
