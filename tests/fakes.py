@@ -149,6 +149,7 @@ class FakeHost:
     """The workflow: a chain of runs, whose log goes on from run to run unless a test says so."""
 
     def __init__(self, *, page_bytes: int = 1_000_000, queries: bool = True) -> None:
+        self.key = object()  # names it, among all the streams of a process
         self.runs = [FakeRun("run-1", Log(), "run-1")]
         self.everything: list[tuple[str, Any]] = []  # topic and value, of `append`; none is dropped
         self.publishers = Publishers()

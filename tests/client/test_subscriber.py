@@ -59,7 +59,7 @@ def subscribe(
     stream_id: str | None = None,
 ) -> Subscription[Any]:
     return Subscription(
-        lambda: shared_feed(id(host), lambda: FakeTransport(host)),
+        lambda: shared_feed(host.key, lambda: FakeTransport(host)),
         PayloadConverter.default,
         topics or [],
         from_offset,
