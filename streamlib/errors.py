@@ -100,11 +100,19 @@ class UnreadItemsError(StreamError):
 
 @dataclass(eq=False)
 class InvalidTopicError(StreamError, ValueError):
-    """A topic name that is empty or no string."""
+    """A topic name that is empty, no string, or longer than the stream's limit."""
 
     topic: object
+    size: int | None = None
+    limit: int | None = None
 
     def __str__(self) -> str:
+        if self.size is not None:
+            return (
+                f"The topic name {shown(self.topic)} has {self.size:,} bytes as it travels; a "
+                f"name may have {self.limit:,}. It is a label to filter by: put the rest in the "
+                "item."
+            )
         return (
             f"{self.topic!r} is not a topic name. A topic is a non-empty string; "
             "leave the filter out (or None, or []) to read all topics."

@@ -33,6 +33,7 @@ from streamlib.client.transport import (
     TruncatedDuringPollError,
 )
 from streamlib.core.dedup import Publishers
+from streamlib.core.limits import LEGACY
 from streamlib.core.log import Item, Log
 from streamlib.errors import Cause, StreamNotFoundError, StreamUnavailableError
 from streamlib.wire.encode import answer_json, encode_item, publish_json, wire_size
@@ -181,7 +182,7 @@ class FakeHost:
     def append(self, *values: object, topic: str = "t") -> None:
         """Append values, as the workflow itself does."""
         for value in values:
-            self._append(topic, encode_item(topic, value, PayloadConverter.default).data)
+            self._append(topic, encode_item(topic, value, PayloadConverter.default, LEGACY).data)
             self.everything.append((topic, value))
         self.work()
 

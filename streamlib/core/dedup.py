@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 
 
 @dataclass
-class Publisher:
+class PublisherRow:
     """What the log knows of one publisher: its last accepted sequence, and when that came.
 
     And how many of its batches were accepted, dropped as duplicates, and refused as invalid.
@@ -46,7 +46,7 @@ class Publishers:
         (True, False, True)
     """
 
-    def __init__(self, rows: Mapping[str, Publisher] | None = None) -> None:
+    def __init__(self, rows: Mapping[str, PublisherRow] | None = None) -> None:
         self._rows = dict(rows or {})
 
     def accept(self, publisher_id: str, sequence: int, now: datetime) -> bool:
@@ -58,7 +58,7 @@ class Publishers:
             return True
         row = self._rows.get(publisher_id)
         if row is None:
-            row = self._rows[publisher_id] = Publisher(sequence, now)
+            row = self._rows[publisher_id] = PublisherRow(sequence, now)
         elif sequence <= row.sequence:
             row.dropped += 1
             return False
@@ -71,7 +71,7 @@ class Publishers:
         if (row := self._rows.get(publisher_id)) is not None:
             row.refused += 1
 
-    def snapshot(self, now: datetime, ttl: timedelta) -> dict[str, Publisher]:
+    def snapshot(self, now: datetime, ttl: timedelta) -> dict[str, PublisherRow]:
         """Return a copy of the rows that were seen within `ttl`. The table itself is unchanged."""
         return {
             publisher_id: replace(row)
@@ -83,7 +83,7 @@ class Publishers:
         """Forget the publishers that were not seen within `ttl`."""
         self._rows = self.snapshot(now, ttl)
 
-    def items(self) -> Iterator[tuple[str, Publisher]]:
+    def items(self) -> Iterator[tuple[str, PublisherRow]]:
         """All publishers. The rows are the table's own."""
         return iter(self._rows.items())
 

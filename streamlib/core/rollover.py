@@ -1,12 +1,16 @@
 """When to roll over: the limits of one run, and how much of them is used.
 
-The server ends a run that has too long a history, and refuses signals and updates beyond a number.
-It suggests to continue as new for the first two only; a stream meets the others first. Pure.
+By default the server ends a run at 51,200 events or 50 MB of history, refuses signals from 10,000
+and updates from 2,000 on, and suggests to continue as new at 4,096 events or 4 MB, as our default
+limits do. A signal is an event or more: so 8,000 signals come after 4,096 events, and never first.
+That threshold is for those who raised the events, or whose server takes fewer signals. Pure.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+from streamlib.core.limits import StreamLimits
 
 
 class RollOverReason(NamedTuple):
@@ -21,27 +25,20 @@ class RollOverReason(NamedTuple):
         return f"{self.used:,} {self.what}, roll over from {self.advised:,} on"
 
 
-# What the server allows by default: 51,200 events or 50 MB, 10,000 signals, 2,000 updates. It
-# suggests to continue as new from the first two of these numbers on.
-ADVISED = {
-    "history events": 4_096,
-    "history bytes": 4 * 1024 * 1024,
-    "signals": 8_000,
-    "updates": 1_600,
-}
-
-
-def roll_over_reasons(used: dict[str, int], *, suggested: bool) -> list[RollOverReason]:
+def roll_over_reasons(
+    used: dict[str, int], limits: StreamLimits, *, suggested: bool
+) -> list[RollOverReason]:
     """Return what speaks for a roll-over; nothing, if there is no hurry.
 
     Args:
-        used: How much of each of `ADVISED` this run has used.
+        used: How much of what is limited this run has used: "history events" and so on.
+        limits: From where on to roll over.
         suggested: Whether the server suggests it, for reasons of its own configuration.
     """
     reasons = [
-        RollOverReason(what, count, ADVISED[what])
+        RollOverReason(what, count, advised)
         for what, count in used.items()
-        if count >= ADVISED[what]
+        if count >= (advised := getattr(limits, what.replace(" ", "_")))
     ]
     if suggested and not reasons:
         events = used["history events"]

@@ -12,17 +12,25 @@ Next: `stream.py`, which carries.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from temporalio.converter import PayloadConverter
 
-from streamlib.core.dedup import Publisher, Publishers
+from streamlib.core.dedup import PublisherRow, Publishers
+from streamlib.core.hosting import Carried, HostedStream
+from streamlib.core.limits import LEGACY, StreamLimits
 from streamlib.core.log import Item, Log
-from streamlib.errors import MalformedInputError, StateTooLargeError
+from streamlib.errors import InvalidLimitsError, MalformedInputError, StateTooLargeError
 from streamlib.wire.compress import pack, unpack
-from streamlib.wire.encode import decode_payload, items_json, wire_size
-from streamlib.wire.shapes import MAX_STATE_BYTES, PublisherState, WorkflowStreamState
+from streamlib.wire.encode import any_item_of, items_json
+from streamlib.wire.shapes import PublisherState, WorkflowStreamState
+
+_MAX_ID = 200  # characters; an id of a run has 36
+
+Build = Callable[[WorkflowStreamState], Sequence[Any]]
+"""From a state to the arguments of the next run."""
 
 
 def state_of(
@@ -32,12 +40,16 @@ def state_of(
     publisher_ttl: timedelta,
     seams: Sequence[int] = (),
     *,
+    identity: Carried | None = None,
+    limits: StreamLimits = LEGACY,
     packed: bool = False,
 ) -> WorkflowStreamState:
     """Return log and table as a state, without publishers idle for longer than `publisher_ttl`.
 
     Args:
         seams: The offsets at which runs took over.
+        identity: The log's id, and the id of this run.
+        limits: What the log lives by. The legacy ones are not carried: the next run is free.
         packed: Whether the log becomes one compressed string, which the peer does not understand.
     """
     rows = publishers.snapshot(now, publisher_ttl)
@@ -48,15 +60,20 @@ def state_of(
         base_offset=log.base_offset,
         publishers={name: PublisherState(**vars(row)) for name, row in rows.items()},
         seams=[*seams],
+        stream_id=identity and identity.stream_id,
+        handed_over_by=identity and identity.handed_over_by,
+        limits=None if limits is LEGACY else asdict(limits),
     )
 
 
 def restore(state: WorkflowStreamState | None) -> tuple[Log, Publishers]:
     """Return the log and the publishers' table that `state` describes; empty ones for None.
 
+    An item that nobody can decode keeps its place, and harms no other: readers are told there.
+
     Raises:
         TypeError: It is no `WorkflowStreamState`.
-        MalformedInputError: Its log is not what a stream carries.
+        MalformedInputError: Its log as a whole is not what a stream carries.
     """
     if state is None:
         return Log(), Publishers()
@@ -67,41 +84,110 @@ def restore(state: WorkflowStreamState | None) -> tuple[Log, Publishers]:
             "typed `Any` the data converter gives a plain dict."
         )
     log = Log(state.base_offset)
-    for topic, data in _entries(state.log):
-        decode_payload(data)
-        log.append(Item(topic, data, wire_size(topic, data)))
-    rows = {name: Publisher(**vars(row)) for name, row in state.publishers.items()}
+    for item in _items(state.log):
+        log.append(item)
+    rows = {name: PublisherRow(**vars(row)) for name, row in state.publishers.items()}
     return log, Publishers(rows)
 
 
-def that_fits(build: Callable[[bool], Sequence[Any]], converter: PayloadConverter) -> Sequence[Any]:
-    """Return `build(False)`, or `build(True)`, with a packed log, if only that fits a next run.
+def carried_limits(state: WorkflowStreamState | None) -> StreamLimits | None:
+    """The limits that the log lived by; None if the state has none, or none that can be."""
+    told = None if state is None else state.limits
+    if not isinstance(told, Mapping):
+        return None
+    known = [each.name for each in fields(StreamLimits)]
+    try:
+        return StreamLimits(**{name: told[name] for name in known if name in told})
+    except InvalidLimitsError:
+        return None
+
+
+def carried_identity(state: WorkflowStreamState | None) -> Carried | None:
+    """Whose log the state says it is; None without a state."""
+    if state is None:
+        return None
+    return Carried(_id(state.stream_id), _id(state.handed_over_by))
+
+
+def arguments(
+    stream: HostedStream,
+    build: Build,
+    converter: PayloadConverter,
+    state: Callable[[Log, bool], WorkflowStreamState],
+    *,
+    truncate: bool = False,
+) -> Sequence[Any]:
+    """Return the arguments of the next run, with a state that fits: packed if only that does.
+
+    Args:
+        build: Gets a state, returns the arguments.
+        state: A log -> the stream's state with that log; with True, packed.
+        truncate: Whether the oldest items may go, if even that does not fit.
 
     Raises:
-        StateTooLargeError: Neither does. (A codec comes later and may change the size.)
+        StateTooLargeError: It does not fit; nothing has changed.
+    """
+    log, limits = stream.log, stream.limits
+    empty = state(Log(log.end_offset), False)
+    # What the legacy limits measured did not have these fields yet.
+    uncounted = newer_bytes(empty, converter) if limits is LEGACY else 0
+    measure = Measure(converter, limits.state_bytes, uncounted)
+    while True:
+        try:
+            return that_fits(lambda packed: build(state(log, packed)), measure)
+        except StateTooLargeError as error:
+            if not truncate or not len(log) or measure.size(build(empty)) > measure.limit:
+                raise
+            # Items differ in size, so this may take more than one step.
+            log.truncate(log.end_offset - int(len(log) * error.limit / error.size * 0.9))
+
+
+class Measure(NamedTuple):
+    """How large arguments are, and how large they may be."""
+
+    converter: PayloadConverter
+    limit: int
+    uncounted: int = 0
+
+    def size(self, args: Sequence[Any]) -> int:
+        """The bytes of the payloads, before any codec."""
+        payloads = self.converter.to_payloads(args)
+        return sum(payload.ByteSize() for payload in payloads) - self.uncounted
+
+
+def that_fits(build: Callable[[bool], Sequence[Any]], measure: Measure) -> Sequence[Any]:
+    """Return `build(False)`, or `build(True)`, with a packed log, if only that is small enough.
+
+    Raises:
+        StateTooLargeError: Neither is. (A codec comes later, and may change the size: the default
+            limit leaves room for one that doubles it.)
     """
     args = build(False)
-    if _size(args, converter) > MAX_STATE_BYTES:
+    if measure.size(args) > measure.limit:
         args = build(True)
-        if (size := _size(args, converter)) > MAX_STATE_BYTES:
-            raise StateTooLargeError(size, MAX_STATE_BYTES)
+        if (size := measure.size(args)) > measure.limit:
+            raise StateTooLargeError(size, measure.limit)
     return args
 
 
-def _size(args: Sequence[Any], converter: PayloadConverter) -> int:
-    return sum(payload.ByteSize() for payload in converter.to_payloads(args))
+def newer_bytes(state: WorkflowStreamState, converter: PayloadConverter) -> int:
+    """What the fields add to a state that 0.1.0 did not carry."""
+    newer = {name: getattr(state, name) for name in ("stream_id", "handed_over_by", "limits")}
+    return len(converter.to_payloads([newer])[0].data) - 1
 
 
-def _entries(log: Any) -> Iterable[tuple[str, str]]:
-    """The topic and data of each item: items are dicts, objects of these fields, or packed."""
+def _id(told: object) -> str | None:
+    return told if isinstance(told, str) and 0 < len(told) <= _MAX_ID else None
+
+
+def _items(log: Any) -> Iterable[Item]:
+    """The items of a log: dicts, objects of these fields, or packed. Some write null for none."""
     if isinstance(log, str):
-        return unpack(log)
-    try:
-        return [
-            (entry["topic"], entry["data"])
-            if isinstance(entry, Mapping)
-            else (entry.topic, entry.data)
-            for entry in log
-        ]
-    except (TypeError, KeyError, AttributeError) as error:
-        raise MalformedInputError("state", f"its log holds no items ({error})") from error
+        return (any_item_of(*entry) for entry in unpack(log))
+    if not isinstance(log, list | tuple | None):
+        raise MalformedInputError("state", f"its log is no list but {type(log).__name__}")
+    return (any_item_of(_field(entry, "topic"), _field(entry, "data")) for entry in log or ())
+
+
+def _field(entry: object, name: str) -> object:
+    return entry.get(name) if isinstance(entry, Mapping) else getattr(entry, name, None)

@@ -7,7 +7,8 @@
     query  describe -------------------------------------> log, table and ledger, to look at
 
 The handlers take `*args` and parse by hand: nothing that arrives can fail the workflow task.
-Knows nothing of clients. Next: `client.py`, the other half.
+What becomes of what arrives is decided in `core/hosting.py`; this is the shell that asks it, waits,
+and answers. Knows nothing of clients. Next: `core/outbox.py`, where the client's half begins.
 """
 
 from __future__ import annotations
@@ -20,20 +21,33 @@ from typing import Any, Literal, NoReturn, TypeVar, cast, overload
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from streamlib.core.ledger import Ledger
-from streamlib.core.log import Item, Log
+from streamlib.core.hosting import Carried, HostedStream, RunFacts, id_of_log
+from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
+from streamlib.core.log import Log, Page
 from streamlib.core.rollover import RollOverReason, roll_over_reasons
-from streamlib.errors import MalformedInputError, StateTooLargeError, TruncateOutOfRangeError
-from streamlib.host.carry import restore, state_of, that_fits
+from streamlib.errors import (
+    MalformedInputError,
+    OffsetTruncatedError,
+    StateTooLargeError,
+    TruncateOutOfRangeError,
+    shown,
+)
+from streamlib.host.carry import (
+    Build,
+    arguments,
+    carried_identity,
+    carried_limits,
+    restore,
+    state_of,
+)
 from streamlib.host.topic import WorkflowTopicHandle
 from streamlib.wire.binding import TopicTypes
 from streamlib.wire.describe import description_json, parse_describe, seams_of
-from streamlib.wire.encode import answer_json, encode_item, wire_size
+from streamlib.wire.encode import answer_json, encode_item
 from streamlib.wire.parse import claimed_publisher, parse_poll, parse_publish
 from streamlib.wire.shapes import (
     DESCRIBE_QUERY,
     INVALID_POLL,
-    MAX_PAGE_BYTES,
     OFFSET_QUERY,
     POLL,
     PUBLISH_SIGNAL,
@@ -41,13 +55,15 @@ from streamlib.wire.shapes import (
     STREAM_DRAINING,
     TRUNCATE_OUT_OF_RANGE,
     TRUNCATED_OFFSET,
-    PollInput,
     WorkflowStreamState,
 )
 
 T = TypeVar("T")
 
 DEFAULT_PUBLISHER_TTL = timedelta(minutes=15)
+
+LIMITS_PATCH = "streamlib-limits-1"
+"""Marks in a run's history that it began with limits, and today's measure of sizes."""
 
 
 class WorkflowStream:
@@ -74,6 +90,7 @@ class WorkflowStream:
         prior_state: WorkflowStreamState | None = None,
         *,
         publisher_ttl: timedelta | None = None,
+        limits: StreamLimits | None = None,
     ) -> None:
         """Start with an empty log, or with the one a previous run left, and register the handlers.
 
@@ -82,31 +99,40 @@ class WorkflowStream:
             publisher_ttl: Forget publishers that were idle for longer, also between roll-overs.
                 Must exceed every client's `max_retry_duration`. None: they are forgotten only
                 when the stream rolls over.
+            limits: What the stream lives by, from its first run to its last. None: as the run
+                before, which told in its state; in a first run, `StreamLimits()`. They are part
+                of the workflow's code: guard a change with `workflow.patched`, as any other.
 
         Raises:
             RuntimeError: Not called directly from a method named `__init__`, or for a second time.
             TypeError: `prior_state` is no `WorkflowStreamState`, but a dict, say: the field that
-                carried it was typed `Any`.
+                carried it was typed `Any`. Or `limits` are none.
         """
         caller = sys._getframe(1).f_code.co_name
         if caller != "__init__":
             raise RuntimeError(
-                "Construct WorkflowStream directly in the workflow's @workflow.init method "
-                f"`__init__`, not in {caller!r}: its handlers must be there for the first signal."
+                "WorkflowStream must be constructed directly from the workflow's @workflow.init "
+                f"method `__init__`, not from {caller!r}: its handlers must be there for the first "
+                "signal."
             )
         if workflow.get_signal_handler(PUBLISH_SIGNAL) is not None:
             raise RuntimeError(
-                "This workflow has a WorkflowStream already. Construct one, and use topics to "
-                "tell items apart."
+                "A WorkflowStream is already registered on this workflow. Construct one, and use "
+                "topics to tell items apart."
             )
-        self._log, self._publishers = restore(prior_state)
+        if limits is not None and not isinstance(limits, StreamLimits):
+            raise TypeError(f"limits is {shown(limits)}, and no StreamLimits")
+        log, publishers = restore(prior_state)
+        self._stream = HostedStream(
+            log,
+            publishers,
+            now=workflow.now(),
+            limits=_limits(limits or carried_limits(prior_state)),
+            publisher_ttl=publisher_ttl,
+            seams=seams_of(prior_state, log.end_offset),
+        )
+        self._stream_id = id_of_log(_run_facts(), carried_identity(prior_state))
         self._topic_types = TopicTypes()
-        self._detaching = False
-        self._stream_id = workflow.info().first_execution_run_id
-        self._ledger = Ledger(seams=seams_of(prior_state, self._log.end_offset))
-        self._signals = self._updates = 0  # of this run
-        self._publisher_ttl = publisher_ttl
-        self._next_prune = workflow.now()
 
         workflow.set_signal_handler(PUBLISH_SIGNAL, self._on_publish)
         workflow.set_update_handler(POLL, self._on_poll, validator=self._validate_poll)
@@ -136,22 +162,22 @@ class WorkflowStream:
         """Append `value` to the log. Topic handles call this; use them for typed values.
 
         Raises:
-            InvalidTopicError: The topic's name is empty or no string.
+            InvalidTopicError: The topic's name is empty, no string, or too long.
             ItemEncodeError: The payload converter cannot serialize the value.
             ItemTooLargeError: It is larger than an item may be.
         """
-        item = encode_item(topic, value, workflow.payload_converter())
-        self._append(item.topic, item.data, item.size)
+        item = encode_item(topic, value, workflow.payload_converter(), self._stream.limits)
+        self._stream.log.append(item)
 
     @property
     def base_offset(self) -> int:
         """The oldest offset that is still in the log."""
-        return self._log.base_offset
+        return self._stream.log.base_offset
 
     @property
     def end_offset(self) -> int:
         """The offset that the next item will get."""
-        return self._log.end_offset
+        return self._stream.log.end_offset
 
     def truncate(self, up_to_offset: int) -> None:
         """Drop all items below `up_to_offset`. Below or at the base offset, nothing happens.
@@ -166,7 +192,7 @@ class WorkflowStream:
                 handler this fails the update, not the workflow. Nothing was truncated.
         """
         try:
-            self._log.truncate(up_to_offset)
+            self._stream.log.truncate(up_to_offset)
         except TruncateOutOfRangeError as error:
             raise ApplicationError(str(error), type=TRUNCATE_OUT_OF_RANGE) from error
 
@@ -181,7 +207,7 @@ class WorkflowStream:
             ApplicationError: Of type `StateTooLarge`, if no next run could take it, even with the
                 log compressed.
         """
-        [state] = self._args(lambda state: [state], publisher_ttl, "raise")
+        [state] = self._args(lambda state: [state], publisher_ttl)
         return cast(WorkflowStreamState, state)
 
     def should_roll_over(self) -> list[RollOverReason]:
@@ -194,10 +220,11 @@ class WorkflowStream:
         used = {
             "history events": info.get_current_history_length(),
             "history bytes": info.get_current_history_size(),
-            "signals": self._signals,
-            "updates": self._updates,
+            "signals": self._stream.signals,
+            "updates": self._stream.updates,
         }
-        return roll_over_reasons(used, suggested=info.is_continue_as_new_suggested())
+        limits = self._stream.limits
+        return roll_over_reasons(used, limits, suggested=info.is_continue_as_new_suggested())
 
     def detach_pollers(self) -> None:
         """Answer the waiting poll updates and reject new ones, until this run ends.
@@ -205,7 +232,7 @@ class WorkflowStream:
         Publishes still land in the log. Call it before waiting for `all_handlers_finished` and
         `workflow.continue_as_new`, or call `continue_as_new` here, which does all three.
         """
-        self._detaching = True
+        self._stream.detaching = True
 
     async def continue_as_new(
         self,
@@ -234,138 +261,119 @@ class WorkflowStream:
         self.detach_pollers()
         try:
             await workflow.wait_condition(workflow.all_handlers_finished)
-            args = self._args(build_args, publisher_ttl, on_too_large)
+            args = self._args(build_args, publisher_ttl, on_too_large == "truncate")
         except BaseException:
-            self._detaching = False
+            self._stream.detaching = False
             raise
         workflow.continue_as_new(args=args)
 
-    def _append(self, topic: str, data: str, size: int) -> None:
-        # Interned: a log has many items and few topics.
-        self._log.append(Item(sys.intern(topic), data, size))
-
-    def _state(self, publisher_ttl: timedelta, *, packed: bool) -> WorkflowStreamState:
-        now, seams = workflow.now(), self._ledger.seams
-        return state_of(self._log, self._publishers, now, publisher_ttl, seams, packed=packed)
-
     def _args(
-        self,
-        build_args: Callable[[WorkflowStreamState], Sequence[Any]],
-        publisher_ttl: timedelta,
-        on_too_large: str,
+        self, build: Build, publisher_ttl: timedelta, truncate: bool = False
     ) -> Sequence[Any]:
         """The arguments of the next run, with a state that fits."""
+        stream, now = self._stream, workflow.now()
+        identity = Carried(self._stream_id, workflow.info().run_id)
 
-        def build(packed: bool) -> Sequence[Any]:
-            return build_args(self._state(publisher_ttl, packed=packed))
+        def state(log: Log, packed: bool) -> WorkflowStreamState:
+            return state_of(
+                log,
+                stream.publishers,
+                now,
+                publisher_ttl,
+                stream.ledger.seams,
+                identity=identity,
+                limits=stream.limits,
+                packed=packed,
+            )
 
         converter = workflow.payload_converter()
-        while True:
-            try:
-                return that_fits(build, converter)
-            except StateTooLargeError as error:
-                if on_too_large != "truncate" or not self._fits_empty(build_args, publisher_ttl):
-                    raise ApplicationError(
-                        str(error), type=STATE_TOO_LARGE, non_retryable=True
-                    ) from error
-                # Items differ in size, so this may take more than one step.
-                keep = int(len(self._log) * error.limit / error.size * 0.9)
-                self._log.truncate(self._log.end_offset - keep)
-
-    def _fits_empty(
-        self, build_args: Callable[[WorkflowStreamState], Sequence[Any]], publisher_ttl: timedelta
-    ) -> bool:
-        """Whether truncating helps at all: whether it would fit without any item."""
-        log = Log(self._log.end_offset)
-        state = state_of(log, self._publishers, workflow.now(), publisher_ttl, self._ledger.seams)
         try:
-            that_fits(lambda _: build_args(state), workflow.payload_converter())
-        except StateTooLargeError:
-            return False
-        return len(self._log) > 0
+            return arguments(stream, build, converter, state, truncate=truncate)
+        except StateTooLargeError as error:
+            raise ApplicationError(str(error), type=STATE_TOO_LARGE, non_retryable=True) from error
 
     def _on_publish(self, *args: Any) -> None:
         """Append a batch, unless it is malformed or was here already. Never raises."""
-        self._signals += 1
+        stream, now = self._stream, workflow.now()
+        stream.signals += 1
         try:
-            batch = parse_publish(args)
+            batch = parse_publish(args, stream.limits)
         except MalformedInputError as error:
-            workflow.logger.warning("a publish signal was refused: %s", error)
-            publisher_id = claimed_publisher(args)
-            self._publishers.refuse(publisher_id)
-            self._ledger.refused(publisher_id, error.reason)
-            return
-        self._prune()
-        if not self._publishers.accept(batch.publisher_id, batch.sequence, workflow.now()):
-            self._ledger.duplicate(batch.publisher_id, batch.sequence)
-            return
-        first = self._log.end_offset
-        for entry in batch.items:
-            self._append(entry.topic, entry.data, wire_size(entry.topic, entry.data))
-        self._ledger.accepted(batch.publisher_id, batch.sequence, first, len(batch.items))
-
-    def _prune(self) -> None:
-        """Forget idle publishers, if that was asked for; now and then, not for every batch."""
-        now = workflow.now()
-        if self._publisher_ttl is not None and now >= self._next_prune:
-            self._publishers.prune(now, self._publisher_ttl)
-            self._next_prune = now + self._publisher_ttl / 10
+            claimed = claimed_publisher(args)
+            untold = stream.refuse(claimed, error.reason, now)
+            if untold is not None:
+                _warn(claimed, error, untold)
+        else:
+            stream.take(batch.items, batch.publisher_id, batch.sequence, now)
 
     def _validate_poll(self, *args: Any) -> None:
         """Reject a poll before it is written to history."""
-        if self._detaching:
+        if self._stream.detaching:
             raise ApplicationError("The stream moves to a new run", type=STREAM_DRAINING)
-        self._parsed(parse_poll, args)
+        _parsed(parse_poll, args)
 
     async def _on_poll(self, *args: Any) -> dict[str, Any]:
         """Wait until there is something to say, then answer like the query."""
-        self._updates += 1
-        poll = self._parsed(parse_poll, args)
-        # The base can move past the question while it waits, so the condition asks anew each time.
-        await workflow.wait_condition(
-            lambda: (
-                self._detaching
-                or self._is_truncated(poll)
-                or poll.from_offset < self._log.end_offset
-            )
-        )
-        if self._is_truncated(poll):
+        self._stream.updates += 1
+        poll = _parsed(parse_poll, args)
+        await workflow.wait_condition(lambda: self._stream.may_answer(poll.from_offset))
+        try:
+            return self._told(self._stream.answer(poll.from_offset, poll.topics))
+        except OffsetTruncatedError as error:
             raise ApplicationError(
-                f"Offset {poll.from_offset} has been truncated. "
-                f"Current base offset is {self._log.base_offset}.",
+                f"Offset {error.from_offset} has been truncated. "
+                f"Current base offset is {error.base_offset}.",
                 type=TRUNCATED_OFFSET,
-            )
-        return self._read(poll)
+            ) from None
 
     def _on_read(self, *args: Any) -> dict[str, Any]:
-        return self._read(self._parsed(parse_poll, args))
+        poll = _parsed(parse_poll, args)
+        return self._told(self._stream.read(poll.from_offset, poll.topics))
+
+    def _told(self, page: Page) -> dict[str, Any]:
+        return answer_json(page, self._stream.log, self._stream_id)
 
     def _on_offset(self, *_: Any) -> int:
-        return self._log.end_offset
+        return self._stream.log.end_offset
 
     def _on_describe(self, *args: Any) -> dict[str, Any]:
+        run_id = workflow.info().run_id
         return description_json(
-            self._parsed(parse_describe, args),
-            self._log,
-            self._publishers,
-            self._ledger,
-            stream_id=self._stream_id,
-            run_id=workflow.info().run_id,
-            signals=self._signals,
+            _parsed(parse_describe, args), self._stream, stream_id=self._stream_id, run_id=run_id
         )
 
-    def _read(self, poll: PollInput) -> dict[str, Any]:
-        page = self._log.read(poll.from_offset, poll.topics, MAX_PAGE_BYTES)
-        return answer_json(page, self._log, self._stream_id)
 
-    def _is_truncated(self, poll: PollInput) -> bool:
-        # 0 asks for the oldest there is, which is always there or yet to come.
-        return 0 < poll.from_offset < self._log.base_offset
+def _limits(wanted: StreamLimits | None) -> StreamLimits:
+    """What this run lives by. One that began before limits could be set keeps to what it had."""
+    # The one patch of this library, and the only place for one: a query or a validator that runs
+    # first on a worker would decide it for the run.
+    return (wanted or DEFAULTS) if workflow.patched(LIMITS_PATCH) else LEGACY
 
-    @staticmethod
-    def _parsed(parse: Callable[[Sequence[Any]], T], args: Sequence[Any]) -> T:
-        """What `args` mean; a refusal fails the query or update, and nothing else."""
-        try:
-            return parse(args)
-        except MalformedInputError as error:
-            raise ApplicationError(str(error), type=INVALID_POLL, non_retryable=True) from error
+
+def _run_facts() -> RunFacts:
+    info = workflow.info()
+    return RunFacts(
+        run_id=info.run_id,
+        original_run_id=info.original_execution_run_id,
+        first_run_id=info.first_execution_run_id,
+        continued_run_id=info.continued_run_id,
+        attempt=info.attempt,
+        cron=bool(info.cron_schedule),
+    )
+
+
+def _warn(publisher_id: str, error: MalformedInputError, untold: int) -> None:
+    workflow.logger.warning(
+        "a publish signal of %s was refused: %s%s",
+        f"publisher {shown(publisher_id)}" if publisher_id else "nobody in particular",
+        error,
+        f" ({untold} more were refused before it, and not told)" if untold else "",
+    )
+
+
+def _parsed(parse: Callable[[Sequence[Any]], T], args: Sequence[Any]) -> T:
+    """What `args` mean; a refusal fails the query or update, and nothing else."""
+    try:
+        return parse(args)
+    except MalformedInputError as error:
+        raise ApplicationError(str(error), type=INVALID_POLL, non_retryable=True) from error

@@ -39,8 +39,8 @@ class TopicTypes:
         bound = self._types.setdefault(name, type)
         if bound != type:
             raise RuntimeError(
-                f"Topic {name!r} is bound to {bound!r} already, not to {type!r}. Use one type a "
-                "topic, or leave type out where a topic carries mixed values."
+                f"Topic {name!r} is already bound to type {bound!r} here, and not to {type!r}. Use "
+                "one type a topic, or leave type out where a topic carries mixed values."
             )
         return type
 

@@ -14,7 +14,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator
 
-from temporalio.api.common.v1 import Payloads
+from temporalio.api.common.v1 import Payload, Payloads
 
 from streamlib.errors import MalformedInputError
 from streamlib.wire.encode import decode_payload, encode_payload
@@ -29,7 +29,7 @@ def pack(items: Iterable[tuple[str, str]]) -> str:
     payloads = Payloads()
     for topic, data in items:
         topics.append(topic)
-        payloads.payloads.append(decode_payload(data))
+        payloads.payloads.append(_payload(data))
     header = json.dumps(topics).encode()
     body = len(header).to_bytes(8, "big") + header + payloads.SerializeToString()
     return _MARK + base64.b64encode(zlib.compress(body, _LEVEL)).decode("ascii")
@@ -50,6 +50,20 @@ def unpack(packed: str) -> Iterator[tuple[str, str]]:
         payloads = Payloads.FromString(body[end:]).payloads
         if len(topics) != len(payloads):
             raise ValueError(f"{len(topics)} topics for {len(payloads)} payloads")
+        return zip(topics, [_data(payload) for payload in payloads], strict=True)
     except Exception as error:
         raise MalformedInputError("compressed log", str(error)) from error
-    return ((topic, encode_payload(p)) for topic, p in zip(topics, payloads, strict=True))
+
+
+def _payload(data: str) -> Payload:
+    """An item's payload; of one that nobody can decode, its text in one without an encoding."""
+    try:
+        return decode_payload(data)
+    except MalformedInputError:
+        return Payload(data=data.encode("utf-8", "surrogatepass"))
+
+
+def _data(payload: Payload) -> str:
+    if "encoding" in payload.metadata:
+        return encode_payload(payload)
+    return payload.data.decode("utf-8", "surrogatepass")

@@ -9,22 +9,28 @@ neither.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import count
-from typing import Any, NamedTuple
+from heapq import nlargest
+from typing import Any, NamedTuple, TypeVar
 
-from streamlib.core.dedup import Publishers
+from streamlib.core.hosting import HostedStream
 from streamlib.core.ledger import Batch, Ledger
-from streamlib.core.log import Item, Log
-from streamlib.errors import MalformedInputError
+from streamlib.core.log import Item
+from streamlib.errors import MalformedInputError, shown
 from streamlib.wire.shapes import WorkflowStreamState
 
 MAX_ROWS = 4096
 """The most items, and the most batches, that one description holds."""
 
 _SEAMS = 16  # how many are carried
+
+_SURELY_SMALL = 60
+"""So many rows fit, however long the names in them."""
+
+T = TypeVar("T")
 
 
 class PublisherDescription(NamedTuple):
@@ -59,7 +65,8 @@ class StreamDescription:
     The log holds the offsets `[base_offset, end_offset)`, `size` bytes of items as they travel.
     `refused` counts the invalid batches of this run, whoever sent them. `batches` and `items`
     hold what was asked for, oldest first. `seams` are the offsets at which the last 16 runs took
-    over, ascending: what comes before one was carried by it.
+    over, ascending: what comes before one was carried by it. Where the publishers are too many for
+    one answer, those that were seen last are told, and `publishers_left_out` counts the others.
     """
 
     stream_id: str
@@ -73,6 +80,7 @@ class StreamDescription:
     batches: list[Batch]
     items: list[ItemDescription]
     seams: list[int] = field(default_factory=list[int])
+    publishers_left_out: int = 0
 
 
 class DescribeInput(NamedTuple):
@@ -99,25 +107,44 @@ def parse_describe(args: Sequence[object]) -> DescribeInput:
     return DescribeInput(from_offset, min(items, MAX_ROWS), min(batches, MAX_ROWS))
 
 
-def description_json(
-    asked: DescribeInput,
-    log: Log,
-    publishers: Publishers,
-    ledger: Ledger,
-    **about: Any,
+def description_json(asked: DescribeInput, stream: HostedStream, **about: str) -> dict[str, Any]:
+    """Describe a stream, as JSON that can always be sent: where names are long, there are fewer.
+
+    Args:
+        about: The ids, which the stream itself does not know.
+    """
+    rows = len(stream.publishers)
+    answer = _described(asked, stream, rows, about)
+    while asked.items + asked.batches + rows > _SURELY_SMALL and (
+        len(json.dumps(answer)) > stream.page_bytes
+    ):
+        asked = asked._replace(items=asked.items // 2, batches=asked.batches // 2)
+        rows //= 2
+        answer = _described(asked, stream, rows, about)
+    return answer
+
+
+def _described(
+    asked: DescribeInput, stream: HostedStream, rows: int, about: dict[str, str]
 ) -> dict[str, Any]:
-    """Describe a stream, as JSON. `about` are the fields that no part of it knows."""
+    """The answer with at most so many `rows` of publishers, those that were seen last."""
+    log, ledger = stream.log, stream.ledger
+    publishers = list(stream.publishers.items())
+    if rows < len(publishers):
+        publishers = nlargest(rows, publishers, key=lambda each: each[1].last_seen)
     return {
         **about,
         "base_offset": log.base_offset,
         "end_offset": log.end_offset,
         "size": log.size,
+        "signals": stream.signals,
         "refused": ledger.refusals,
         "seams": [*ledger.seams],
         "publishers": [
             [name, row.sequence, row.accepted, row.dropped, row.refused, row.last_seen.isoformat()]
-            for name, row in publishers.items()
+            for name, row in publishers
         ],
+        "publishers_left_out": len(stream.publishers) - len(publishers),
         "batches": [list(batch) for batch in ledger.latest(asked.batches)],
         "items": _columns(log.items_from(asked.from_offset, asked.items), ledger),
     }
@@ -127,28 +154,78 @@ def seams_of(state: WorkflowStreamState | None, end_offset: int) -> list[int]:
     """The offsets at which runs took over, for a run that does so now at `end_offset`."""
     if state is None:
         return []
-    before = state.seams if state.seams[-1:] != [end_offset] else state.seams[:-1]
+    told = state.seams if isinstance(state.seams, list) else []
+    before = [seam for seam in told if type(seam) is int and seam != end_offset]
     return [*before, end_offset][-_SEAMS:]
 
 
-def parse_description(fields: dict[str, Any]) -> StreamDescription:
-    """The describe query's answer -> a description. Fields it does not know are ignored."""
+def parse_description(answer: object) -> StreamDescription:
+    """The describe query's answer -> a description, each field of the type that it says.
+
+    Another version of ours may say more, or less: what is unknown is ignored, and what is missing
+    is 0 or empty, but for the ids and the bounds.
+
+    Raises:
+        MalformedInputError: It is none. Then nothing of it is to be shown.
+    """
+    try:
+        return _description(answer)
+    except (TypeError, ValueError, KeyError, IndexError) as error:
+        raise MalformedInputError("description", shown(error, 200)) from error
+
+
+def _description(answer: Any) -> StreamDescription:
+    _is(answer, dict)
     return StreamDescription(
-        stream_id=fields["stream_id"],
-        run_id=fields["run_id"],
-        base_offset=fields["base_offset"],
-        end_offset=fields["end_offset"],
-        size=fields["size"],
-        signals=fields["signals"],
-        refused=fields["refused"],
-        publishers=[
-            PublisherDescription._make([*row[:-1], datetime.fromisoformat(row[-1])])
-            for row in fields["publishers"]
-        ],
-        batches=[Batch(*row) for row in fields["batches"]],
-        items=_rows(**fields["items"]),
-        seams=fields["seams"],
+        stream_id=_is(answer["stream_id"], str),
+        run_id=_is(answer["run_id"], str),
+        base_offset=_count(answer["base_offset"]),
+        end_offset=_count(answer["end_offset"]),
+        size=_count(answer.get("size", 0)),
+        signals=_count(answer.get("signals", 0)),
+        refused=_count(answer.get("refused", 0)),
+        publishers=[_publisher(*row) for row in _is(answer.get("publishers", []), list)],
+        batches=[_batch(*row) for row in _is(answer.get("batches", []), list)],
+        items=_rows(_is(answer["items"], dict)) if "items" in answer else [],
+        seams=[_count(seam) for seam in _is(answer.get("seams", []), list)],
+        publishers_left_out=_count(answer.get("publishers_left_out", 0)),
     )
+
+
+def _publisher(*row: Any) -> PublisherDescription:
+    name, sequence, accepted, dropped, refused, last_seen = row[:6]
+    return PublisherDescription(
+        _is(name, str),
+        _count(sequence),
+        _count(accepted),
+        _count(dropped),
+        _count(refused),
+        datetime.fromisoformat(last_seen),
+    )
+
+
+def _batch(*row: Any) -> Batch:
+    name, sequence, verdict, first, items = row[:5]
+    return Batch(
+        _is(name, str),
+        _count(sequence),
+        _is(verdict, str),
+        None if first is None else _count(first),
+        _count(items),
+        _is(row[5] if len(row) > 5 else "", str),
+    )
+
+
+def _is(value: Any, kind: type[T]) -> T:
+    if not isinstance(value, kind):
+        raise TypeError(f"{shown(value)} is no {kind.__name__}")
+    return value
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise TypeError(f"{shown(value)} is no count")
+    return value
 
 
 def _columns(items: list[tuple[int, Item]], ledger: Ledger) -> dict[str, Any]:
@@ -174,18 +251,18 @@ def _columns(items: list[tuple[int, Item]], ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def _rows(
-    *,
-    first: int,
-    topic: list[int],
-    size: list[int],
-    by: list[tuple[int, int, int]],
-    topics: list[str],
-    ids: list[str],
-) -> list[ItemDescription]:
+def _rows(columns: dict[str, Any]) -> list[ItemDescription]:
     """Columns -> rows, one for each item."""
+    topics = [_is(name, str) for name in columns["topics"]]
+    ids = [_is(name, str) for name in columns["ids"]]
+    sizes, indices = columns["size"], columns["topic"]
     who: list[tuple[str | None, int | None]] = []
-    for items, index, sequence in by:
-        who += [(ids[index], sequence) if index >= 0 else (None, None)] * items
-    columns = zip(count(first), topic, size, who, strict=False)
-    return [ItemDescription(offset, topics[t], s, *w) for offset, t, s, w in columns]
+    for count, index, sequence in columns["by"]:
+        if len(who) + _count(count) > len(indices):  # before the list is made: it may be huge
+            break
+        who += [(ids[index], _count(sequence)) if index >= 0 else (None, None)] * count
+    rows = zip(indices, sizes, who, strict=True)
+    return [
+        ItemDescription(offset, topics[_count(index)], _count(size), *by)
+        for offset, (index, size, by) in enumerate(rows, _count(columns["first"]))
+    ]

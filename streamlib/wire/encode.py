@@ -7,17 +7,27 @@ envelope that the SDK sends, never per item. Next: `parse.py`, the way back.
 from __future__ import annotations
 
 import base64
+import json
+import sys
 from collections.abc import Sequence
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadConverter
 
+from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
 from streamlib.core.log import Item, Log, Page
-from streamlib.errors import ItemEncodeError, ItemTooLargeError, MalformedInputError
+from streamlib.errors import (
+    InvalidTopicError,
+    ItemEncodeError,
+    ItemTooLargeError,
+    MalformedInputError,
+)
 from streamlib.wire.binding import check_topic
-from streamlib.wire.shapes import MAX_ITEM_BYTES
+
+_FRAME_BYTES = len(json.dumps({"topic": "", "data": "", "offset": 2**63 - 1}) + ", ")
 
 
 def encode_payload(payload: Payload) -> str:
@@ -43,13 +53,15 @@ def decode_payload(data: object) -> Payload:
     return payload
 
 
-def encode_item(topic: str, value: object, converter: PayloadConverter) -> Item:
+def encode_item(
+    topic: str, value: object, converter: PayloadConverter, limits: StreamLimits = DEFAULTS
+) -> Item:
     """A value -> an item whose data is as it travels. A ready-made `Payload` is taken as it is.
 
     Raises:
-        InvalidTopicError: The topic's name is empty or no string.
+        InvalidTopicError: The topic's name is empty, no string, or too long.
         ItemEncodeError: The converter cannot serialize the value, whatever it raised.
-        ItemTooLargeError: The item has more than `MAX_ITEM_BYTES`.
+        ItemTooLargeError: The item has more than `limits.item_bytes`.
     """
     topic = check_topic(topic)
     try:
@@ -58,16 +70,60 @@ def encode_item(topic: str, value: object, converter: PayloadConverter) -> Item:
         raise ItemEncodeError(topic, value) from error
     if "encoding" not in payload.metadata:
         raise ItemEncodeError(topic, value)
-    data = encode_payload(payload)
-    size = wire_size(topic, data)
-    if size > MAX_ITEM_BYTES:
-        raise ItemTooLargeError(topic, size, MAX_ITEM_BYTES)
-    return Item(topic, data, size)
+    item = item_of(topic, encode_payload(payload))
+    check_item(item, limits)
+    return item
+
+
+def item_of(topic: str, data: str) -> Item:
+    """An item with its size. Its topic is interned: a log has many items and few topics."""
+    return Item(sys.intern(topic), data, wire_size(topic, data))
+
+
+def any_item_of(topic: object, data: object) -> Item:
+    """An item of a carried log, whatever became of it, in its place. What is no text is empty."""
+    topic, data = (each if isinstance(each, str) else "" for each in (topic, data))
+    escapes = len(encode_basestring_ascii(data)) - 2 - len(data)
+    return Item(sys.intern(topic), data, wire_size(topic, data) + escapes)
+
+
+def check_item(item: Item, limits: StreamLimits) -> None:
+    """Nothing, if a stream with these limits takes the item.
+
+    Raises:
+        InvalidTopicError: Its topic is too long.
+        ItemTooLargeError: It is too large.
+    """
+    if limits is LEGACY:
+        size = len(item.data) + len(item.topic.encode())
+    else:
+        size = item.size
+        if (length := text_size(item.topic)) > limits.topic_bytes:
+            raise InvalidTopicError(item.topic, length, limits.topic_bytes)
+    if size > limits.item_bytes:
+        raise ItemTooLargeError(item.topic, size, limits.item_bytes)
 
 
 def wire_size(topic: str, data: str) -> int:
-    """How many bytes an item adds to a batch or a page, its JSON frame aside."""
-    return len(data) + len(topic.encode())
+    """How many bytes an item adds to a batch, a page or a state, where JSON is written widest.
+
+    That is with spaces, with the largest offset, and as `text_size` says.
+
+    Args:
+        data: Base64, which needs no escapes.
+    """
+    return _FRAME_BYTES + len(data) + text_size(topic)
+
+
+def text_size(text: str) -> int:
+    """How many bytes a text has in JSON, where all is escaped that any writer escapes.
+
+    Python's writes a letter outside of ASCII as 6 or 12 bytes; others so write `<`, `>` and `&`.
+    """
+    if text.isascii() and text.isalnum():
+        return len(text)
+    escaped = encode_basestring_ascii(text)
+    return len(escaped) - 2 + 5 * sum(escaped.count(letter) for letter in "<>&")
 
 
 def publish_json(items: Sequence[Item], publisher_id: str, sequence: int) -> dict[str, Any]:

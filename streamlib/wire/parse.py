@@ -9,26 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from streamlib.core.limits import DEFAULTS, StreamLimits
 from streamlib.core.log import Item, Page
-from streamlib.errors import MalformedInputError, shown
-from streamlib.wire.encode import decode_payload, wire_size
-from streamlib.wire.shapes import (
-    MAX_ITEM_BYTES,
-    Answer,
-    PollInput,
-    PublishEntry,
-    PublishInput,
-)
+from streamlib.errors import InvalidTopicError, ItemTooLargeError, MalformedInputError, shown
+from streamlib.wire.encode import check_item, decode_payload, item_of, wire_size
+from streamlib.wire.shapes import Answer, IncomingBatch, PollInput
 
 _MAX_SEQUENCE = _MAX_OFFSET = 2**63 - 1
 _MAX_ID = 1000  # characters of a publisher's id, which is kept for as long as its row
 
 
-def parse_publish(args: Sequence[object]) -> PublishInput:
+def parse_publish(args: Sequence[object], limits: StreamLimits = DEFAULTS) -> IncomingBatch:
     """The publish signal's arguments, as they arrived -> a batch that can do no harm.
 
     Raises:
-        MalformedInputError: Anything about them is not as `PublishInput` says.
+        MalformedInputError: Anything about them is not as `PublishInput` says, or is larger than
+            `limits`.
     """
     fields = _only_object("publish signal", args)
     publisher_id, sequence = fields.get("publisher_id", ""), fields.get("sequence", 0)
@@ -39,7 +35,13 @@ def parse_publish(args: Sequence[object]) -> PublishInput:
     items = _list(fields, "items")
     if not isinstance(items, list):
         raise MalformedInputError("publish signal", "items is no list")
-    return PublishInput([_parse_entry(item) for item in items], publisher_id, sequence)
+    batch = IncomingBatch([_parse_entry(item, limits) for item in items], publisher_id, sequence)
+    # Other clients split by count alone, so a batch is too large only where an author says so.
+    if limits.batch_bytes < DEFAULTS.batch_bytes:
+        size = sum(item.size for item in batch.items)
+        if size > limits.batch_bytes:
+            raise _too_large("publish signal", size, limits.batch_bytes)
+    return batch
 
 
 def claimed_publisher(args: Sequence[object]) -> str:
@@ -90,9 +92,9 @@ def _parse_item(item: object) -> tuple[int, Item]:
     if not isinstance(topic, str):
         raise MalformedInputError("poll answer", f"topic is {shown(topic)}")
     try:
-        return offset, Item(topic, decode_payload(data), len(topic) + len(data or ""))
+        return offset, Item(topic, decode_payload(data), wire_size(topic, str(data)))
     except MalformedInputError as error:
-        return offset, Item(topic, error, len(topic))
+        return offset, Item(topic, error, wire_size(topic, ""))
 
 
 def _list(fields: Mapping[str, Any], name: str) -> Any:
@@ -108,16 +110,25 @@ def _whole(fields: Mapping[str, Any], name: str) -> int:
     return value
 
 
-def _parse_entry(entry: object) -> PublishEntry:
+def _parse_entry(entry: object, limits: StreamLimits) -> Item:
     fields = _only_object("item", [entry])
     topic, data = fields.get("topic"), fields.get("data")
     if not isinstance(topic, str) or not topic or not _is_text(topic):
         raise MalformedInputError("item", f"topic is {shown(topic)}")
     decode_payload(data)
     assert isinstance(data, str)
-    if wire_size(topic, data) > MAX_ITEM_BYTES:
-        raise MalformedInputError("item", f"it has more than {MAX_ITEM_BYTES:,} bytes")
-    return PublishEntry(topic, data)
+    item = item_of(topic, data)
+    try:
+        check_item(item, limits)
+    except InvalidTopicError as error:
+        raise _too_large("topic", error.size, error.limit) from error
+    except ItemTooLargeError as error:
+        raise _too_large("item", error.size, error.limit) from error
+    return item
+
+
+def _too_large(what: str, size: int | None, limit: int | None) -> MalformedInputError:
+    return MalformedInputError(what, f"{what} has {size:,} bytes as it travels, {limit:,} at most")
 
 
 def _only_object(what: str, args: Sequence[object]) -> Mapping[str, Any]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from streamlib.core.log import Page
+from streamlib.core.limits import DEFAULTS
+from streamlib.core.log import Item, Page
 
 T = TypeVar("T")
 
@@ -26,15 +27,8 @@ TRUNCATE_OUT_OF_RANGE = "TruncateOutOfRange"
 INVALID_POLL = "InvalidPoll"
 STATE_TOO_LARGE = "StateTooLarge"
 
-MAX_PAGE_BYTES = 1_000_000
-"""The most a poll answer, or a batch of several items, holds: items as they travel."""
-
-MAX_ITEM_BYTES = 2_000_000
-"""The most one item may have as it travels. The server takes payloads of 2 MiB, and an answer
-that holds just this item must fit into one."""
-
-MAX_STATE_BYTES = 2_000_000
-"""The most the input of a next run may have; 2,060,403 bytes were seen to pass, 2.12 MB not."""
+MAX_PAGE_BYTES = DEFAULTS.page_bytes
+"""What a client goes by, which does not know its host's limits."""
 
 
 @dataclass
@@ -105,14 +99,31 @@ class WorkflowStreamState:
     Type the field that carries it as `WorkflowStreamState | None`, not `Any`: the data converter
     gives a plain dict for `Any`. `log` holds `{topic, data, offset}` items, or is one compressed
     string where those would not fit; it is typed loosely because typed decoding of a long log
-    costs ten times as much. `seams` are the offsets at which the last runs took over; the peer
-    ignores them, and its own state has none.
+    costs ten times as much. The rest is ours: the peer ignores it, and its own state has none; it
+    is typed loosely, because what is wrong with it must not keep a stream from going on.
+
+    Attributes:
+        seams: The offsets at which the last runs took over.
+        stream_id: Whose log it is; valid for the run that continues `handed_over_by`.
+        handed_over_by: The id of the run that built this state.
+        limits: The fields of the `StreamLimits` that the log lived by.
     """
 
     log: Any = field(default_factory=list[Any])
     base_offset: int = 0
     publishers: dict[str, PublisherState] = field(default_factory=dict[str, PublisherState])
-    seams: list[int] = field(default_factory=list[int])
+    seams: Any = field(default_factory=list[int])
+    stream_id: Any = None
+    handed_over_by: Any = None
+    limits: Any = None
+
+
+class IncomingBatch(NamedTuple):
+    """A publish signal, parsed. The data of an item is text, as it travels."""
+
+    items: list[Item]
+    publisher_id: str
+    sequence: int
 
 
 class Answer(NamedTuple):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamlib.core.dedup import Publisher, Publishers
+from streamlib.core.dedup import PublisherRow, Publishers
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 MINUTE = timedelta(minutes=1)
@@ -48,7 +48,7 @@ def test_a_dropped_duplicate_does_not_keep_its_publisher_alive() -> None:
     table = Publishers()
     table.accept("p", 1, NOON)
     table.accept("p", 1, NOON + MINUTE)
-    assert table.snapshot(NOON, MINUTE) == {"p": Publisher(1, NOON, accepted=1, dropped=1)}
+    assert table.snapshot(NOON, MINUTE) == {"p": PublisherRow(1, NOON, accepted=1, dropped=1)}
 
 
 def test_what_became_of_each_batch_is_counted() -> None:
@@ -56,7 +56,7 @@ def test_what_became_of_each_batch_is_counted() -> None:
     for sequence in (1, 2, 2, 1, 3):
         table.accept("p", sequence, NOON)
     table.refuse("p")
-    assert dict(table.items()) == {"p": Publisher(3, NOON, accepted=3, dropped=2, refused=1)}
+    assert dict(table.items()) == {"p": PublisherRow(3, NOON, accepted=3, dropped=2, refused=1)}
 
 
 def test_a_refused_batch_changes_no_sequence_and_keeps_nobody_alive() -> None:
@@ -97,7 +97,7 @@ def test_a_snapshot_leaves_out_who_was_idle_for_longer_than_the_ttl() -> None:
     table.accept("old", 1, NOON)
     table.accept("just", 2, NOON + MINUTE)
     now = NOON + 2 * MINUTE
-    assert table.snapshot(now, MINUTE) == {"just": Publisher(2, NOON + MINUTE, accepted=1)}
+    assert table.snapshot(now, MINUTE) == {"just": PublisherRow(2, NOON + MINUTE, accepted=1)}
     assert table.snapshot(now, 2 * MINUTE).keys() == {"old", "just"}
 
 
@@ -109,7 +109,7 @@ def test_a_snapshot_is_a_copy() -> None:
 
 
 def test_a_table_made_from_a_snapshot_goes_on_where_the_old_one_was() -> None:
-    table = Publishers({"p": Publisher(3, NOON)})
+    table = Publishers({"p": PublisherRow(3, NOON)})
     assert not table.accept("p", 3, NOON)
     assert table.accept("p", 4, NOON)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -12,14 +13,28 @@ from hypothesis import strategies as st
 from temporalio.contrib import workflow_streams as peer
 from temporalio.converter import PayloadConverter
 
-from streamlib.core.dedup import Publisher, Publishers
-from streamlib.core.log import Item, Log
+from streamlib.core.dedup import PublisherRow, Publishers
+from streamlib.core.hosting import ANSWER_FRAME_BYTES, Carried
+from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
+from streamlib.core.log import Log
 from streamlib.errors import MalformedInputError, StateTooLargeError
-from streamlib.host.carry import restore, state_of, that_fits
-from streamlib.wire.encode import encode_item
-from streamlib.wire.shapes import MAX_STATE_BYTES, PublisherState, WorkflowStreamState
+from streamlib.host.carry import (
+    Measure,
+    carried_identity,
+    carried_limits,
+    newer_bytes,
+    restore,
+    state_of,
+    that_fits,
+)
+from streamlib.wire.describe import seams_of
+from streamlib.wire.encode import answer_json, encode_item, item_of, items_json
+from streamlib.wire.parse import parse_answer
+from streamlib.wire.shapes import PublisherState, WorkflowStreamState
 from tests.wire.test_encode_and_parse import CONVERTER, entries, over_the_wire
 
+LIMIT = DEFAULTS.state_bytes
+MEASURE = Measure(CONVERTER, LIMIT)
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
 
@@ -32,8 +47,8 @@ def test_without_a_prior_state_the_stream_is_empty() -> None:
 def stream_of(items: list[Any], base_offset: int = 3) -> tuple[Log, Publishers]:
     log = Log(base_offset)
     for entry in items:
-        log.append(Item(entry.topic, entry.data, len(entry.topic.encode()) + len(entry.data)))
-    return log, Publishers({"p": Publisher(7, NOON), "idle": Publisher(1, NOON - 2 * HOUR)})
+        log.append(item_of(entry.topic, entry.data))
+    return log, Publishers({"p": PublisherRow(7, NOON), "idle": PublisherRow(1, NOON - 2 * HOUR)})
 
 
 def assert_the_same(log: Log, twin: Log) -> None:
@@ -56,7 +71,7 @@ async def test_a_state_is_understood_by_us_and_by_the_peer_and_back(
         again = await over_the_wire(theirs, WorkflowStreamState)
         twin, rows = restore(again)
         assert_the_same(log, twin)
-        assert rows.snapshot(NOON, HOUR) == {"p": Publisher(7, NOON)}
+        assert rows.snapshot(NOON, HOUR) == {"p": PublisherRow(7, NOON)}
 
 
 async def test_the_peers_dataclass_reads_each_entry_of_our_log() -> None:
@@ -86,29 +101,123 @@ def test_what_is_no_state_is_a_type_error_that_says_how_to_type_the_field(state:
         restore(state)
 
 
-@pytest.mark.parametrize(
-    "log", [7, None, "compressed", [1], [{}], [{"topic": "t", "data": "***"}], [{"topic": "t"}]]
-)
+@pytest.mark.parametrize("log", [7, {}, "compressed"])
 def test_a_log_that_is_none_is_refused(log: Any) -> None:
     with pytest.raises(MalformedInputError):
         restore(WorkflowStreamState(log=log))
 
 
+BAD = {
+    "no base64": {"topic": "t", "data": "***"},
+    "a quote": {"topic": "t", "data": '"' * 100},
+    "no text": {"topic": "t", "data": 7},
+    "half a pair": {"topic": "t", "data": "\ud800"},
+    "a topic of half a pair": {"topic": "\ud800\udfff\ud800", "data": "***"},
+    "no data": {"topic": "t"},
+    "no topic": {"data": "AAAA"},
+    "no fields": {},
+    "no object": 1,
+}
+
+
+@pytest.mark.parametrize("entry", BAD.values(), ids=BAD)
+async def test_an_item_that_nobody_can_decode_keeps_its_place_and_harms_no_other(
+    entry: Any,
+) -> None:
+    good = items_json([(0, encode_item("t", "good", CONVERTER))])[0]
+    state = WorkflowStreamState(log=[good, entry, good], base_offset=5)
+    for packed in (False, True, True, False):  # again and again, as runs hand it over
+        log, publishers = restore(state)
+        assert (log.base_offset, log.end_offset) == (5, 8)
+        page = parse_answer(answer_json(log.read(0), log, "run")).page
+        assert [offset for offset, _ in page.items] == [5, 6, 7]
+        kinds = [type(item.data).__name__ for _, item in page.items]
+        assert kinds == ["Payload", "MalformedInputError", "Payload"]
+        written = len(json.dumps(answer_json(log.read(0), log, "run"))) - ANSWER_FRAME_BYTES
+        assert written <= log.size
+        state = await over_the_wire(
+            state_of(log, publishers, NOON, HOUR, packed=packed), WorkflowStreamState
+        )
+
+
+def test_null_is_an_empty_log_as_some_languages_write_it() -> None:
+    log, _ = restore(WorkflowStreamState(log=None, base_offset=5))
+    assert (log.base_offset, log.end_offset) == (5, 5)
+
+
+# --- what is carried beside the log
+
+OTHERS = StreamLimits(state_bytes=700_000, signals=10)
+
+
+async def test_limits_and_identity_are_carried_and_the_peer_ignores_them() -> None:
+    state = state_of(*stream_of([]), NOON, HOUR, identity=Carried("s", "r"), limits=OTHERS)
+    twin = await over_the_wire(state, WorkflowStreamState)
+    assert (carried_limits(twin), carried_identity(twin)) == (OTHERS, Carried("s", "r"))
+    theirs = await over_the_wire(state, peer.WorkflowStreamState)
+    again = await over_the_wire(theirs, WorkflowStreamState)
+    assert (carried_limits(again), carried_identity(again)) == (None, Carried(None, None))
+
+
+def test_a_run_of_before_limits_carries_none() -> None:
+    assert carried_limits(state_of(*stream_of([]), NOON, HOUR, limits=LEGACY)) is None
+
+
+def test_without_a_state_nothing_is_carried() -> None:
+    assert (carried_limits(None), carried_identity(None)) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "limits", [7, "x", [], {"item_bytes": "9"}, {"page_bytes": 1}, {"signals": 0}]
+)
+async def test_limits_that_cannot_be_are_none_and_harm_nothing(limits: Any) -> None:
+    state = await over_the_wire({"limits": limits}, WorkflowStreamState)
+    assert carried_limits(state) is None
+    restore(state)
+
+
+def test_limits_of_another_version_are_taken_as_far_as_they_are_known() -> None:
+    assert carried_limits(WorkflowStreamState(limits={"signals": 9, "new": 1})) == (
+        StreamLimits(signals=9)
+    )
+
+
+@pytest.mark.parametrize("wrong", [7, [], {}, "", "x" * 201, 1.5, True])
+async def test_an_id_that_is_none_is_none_and_harms_nothing(wrong: Any) -> None:
+    state = await over_the_wire(
+        {"log": [], "base_offset": 0, "stream_id": wrong, "handed_over_by": wrong, "seams": wrong},
+        WorkflowStreamState,
+    )
+    assert carried_identity(state) == Carried(None, None)
+    restore(state)
+    assert seams_of(state, 3) == [3]
+
+
+def test_what_the_legacy_limits_measure_has_none_of_the_newer_fields() -> None:
+    """So that a run decides on replay as it did: to the byte."""
+    log, publishers = stream_of([encode_item("t", "x" * 999, CONVERTER)])
+    state = state_of(log, publishers, NOON, HOUR, identity=Carried("s" * 36, "r" * 36))
+    newer = ("stream_id", "handed_over_by", "limits")
+    before = {name: value for name, value in vars(state).items() if name not in newer}
+    then, now = (Measure(CONVERTER, 0).size([each]) for each in (before, state))
+    assert now - newer_bytes(state, CONVERTER) == then
+
+
 def test_what_fits_into_the_next_run_passes_as_it_is() -> None:
     frame = PayloadConverter.default.to_payloads([""])[0].ByteSize()
-    largest = ["x" * (MAX_STATE_BYTES - frame - 10)]
-    assert that_fits(lambda packed: ["packed"] if packed else largest, CONVERTER) == largest
+    largest = ["x" * (LIMIT - frame - 10)]
+    assert that_fits(lambda packed: ["packed"] if packed else largest, MEASURE) == largest
 
 
 def test_what_does_not_fit_is_packed_and_if_that_does_not_either_it_raises_with_both_sizes() -> (
     None
 ):
-    too_large = ["x" * (MAX_STATE_BYTES // 2)] * 2
-    fitting = that_fits(lambda packed: ["packed"] if packed else too_large, CONVERTER)
+    too_large = ["x" * (LIMIT // 2)] * 2
+    fitting = that_fits(lambda packed: ["packed"] if packed else too_large, MEASURE)
     assert fitting == ["packed"]
     with pytest.raises(StateTooLargeError) as raised:
-        that_fits(lambda packed: too_large, CONVERTER)
-    assert raised.value.size > raised.value.limit == MAX_STATE_BYTES
+        that_fits(lambda packed: too_large, MEASURE)
+    assert raised.value.size > raised.value.limit == LIMIT
 
 
 def test_a_packed_state_restores_the_same_stream_and_is_much_smaller() -> None:
@@ -131,7 +240,7 @@ async def test_a_packed_state_crosses_the_wire_and_restores_the_same_stream(
     state = state_of(log, publishers, NOON, HOUR, packed=True)
     twin, rows = restore(await over_the_wire(state, WorkflowStreamState))
     assert_the_same(log, twin)
-    assert rows.snapshot(NOON, HOUR) == {"p": Publisher(7, NOON)}
+    assert rows.snapshot(NOON, HOUR) == {"p": PublisherRow(7, NOON)}
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -145,7 +254,7 @@ async def test_seams_are_carried_and_the_peer_ignores_them(packed: bool) -> None
 
 @given(*[st.integers(0, 10**6)] * 3)
 async def test_the_counts_of_a_publisher_are_carried(a: int, d: int, r: int) -> None:
-    row = Publisher(3, NOON, accepted=a, dropped=d, refused=r)
+    row = PublisherRow(3, NOON, accepted=a, dropped=d, refused=r)
     state = state_of(Log(), Publishers({"p": row}), NOON, HOUR)
     _, twin = restore(await over_the_wire(state, WorkflowStreamState))
     assert dict(twin.items()) == {"p": row}
@@ -154,7 +263,7 @@ async def test_the_counts_of_a_publisher_are_carried(a: int, d: int, r: int) -> 
 async def test_a_row_that_the_peer_left_has_no_counts() -> None:
     theirs = peer.WorkflowStreamState(publishers={"p": peer.PublisherState(3, NOON)})
     _, twin = restore(await over_the_wire(theirs, WorkflowStreamState))
-    assert dict(twin.items()) == {"p": Publisher(3, NOON)}
+    assert dict(twin.items()) == {"p": PublisherRow(3, NOON)}
 
 
 async def test_the_peer_refuses_a_packed_state_instead_of_losing_items() -> None:

@@ -57,6 +57,12 @@ class HubBase:
                 except ApplicationError as error:
                     self.error = str(error)
                     continue
+            if wanted == "forget":
+                workflow.continue_as_new(input_type(rolls=self.rolls + 1))
+            if wanted == "move":  # to our hub, as if the code had changed between two runs
+                state = self.stream.get_state()
+                args = [input_type(stream_state=state, rolls=self.rolls + 1)]
+                workflow.continue_as_new(workflow="OurHub", args=args)
             await workflow.wait_condition(workflow.all_handlers_finished)
             return f"rolled {self.rolls} times"
 
@@ -115,6 +121,8 @@ class OurHub(HubBase):
                 self.stream.topic("bound", type=Payload)
             elif what == "empty topic":
                 self.stream.topic("")
+            elif what == "long topic":
+                self.stream.topic("я" * 167).publish(1)
             elif what == "unserializable":
                 self.stream.topic("any").publish(object())
             elif what == "too large":
@@ -125,6 +133,72 @@ class OurHub(HubBase):
 
     def second_stream(self) -> None:
         ours.WorkflowStream()
+
+
+@dataclass
+class LimitedInput:
+    """What a hub starts from whose author set limits, and how it rolls over."""
+
+    stream_state: ours.WorkflowStreamState | None = None
+    rolls: int = 0
+    limits: ours.StreamLimits | None = None
+
+
+@workflow.defn
+class LimitedHub(HubBase):
+    """A hub with limits of its own, for as many runs as it is told them."""
+
+    @workflow.init
+    def __init__(self, input: LimitedInput) -> None:
+        super().__init__(input.rolls)
+        self.stream = ours.WorkflowStream(input.stream_state, limits=input.limits)
+
+    @workflow.run
+    async def run(self, input: LimitedInput) -> str:
+        return await self.serve(LimitedInput)
+
+    @workflow.query
+    def state(self) -> ours.WorkflowStreamState:
+        return self.stream.get_state()  # type: ignore[no-any-return]
+
+    @workflow.query
+    def reasons(self) -> list[str]:
+        return [str(reason) for reason in self.stream.should_roll_over()]
+
+
+@workflow.defn
+class SelfRollingHub:
+    """Rolls over as soon as its stream says so, and closes when told."""
+
+    @workflow.init
+    def __init__(self, input: HubInput) -> None:
+        self.stream = ours.WorkflowStream(prior_state=input.stream_state)
+        self.closed = False
+
+    @workflow.run
+    async def run(self, input: HubInput) -> str:
+        await workflow.wait_condition(lambda: self.closed or bool(self.stream.should_roll_over()))
+        if not self.closed:
+            await self.stream.continue_as_new(lambda state: [HubInput(state, input.rolls + 1)])
+        return f"rolled {input.rolls} times"
+
+    @workflow.signal
+    def close(self) -> None:
+        self.closed = True
+
+
+@workflow.defn(name="PeerHub")
+class OurHubForThePeers(HubBase):
+    """Ours in the place of the peer's: what becomes of its workflow when the import changes."""
+
+    @workflow.init
+    def __init__(self, input: HubInput) -> None:
+        super().__init__(input.rolls)
+        self.stream = ours.WorkflowStream(prior_state=input.stream_state)
+
+    @workflow.run
+    async def run(self, input: HubInput) -> str:
+        return await self.serve(HubInput)
 
 
 @workflow.defn(name="PeerHub")
@@ -213,5 +287,14 @@ class ActivityHost:
         )
 
 
-WORKFLOWS = [OurHub, PeerHub, UpdateOnlyHub, NoStream, AnyState, ActivityHost]
+WORKFLOWS = [
+    OurHub,
+    LimitedHub,
+    SelfRollingHub,
+    PeerHub,
+    UpdateOnlyHub,
+    NoStream,
+    AnyState,
+    ActivityHost,
+]
 ACTIVITIES = [publish_in_activity]

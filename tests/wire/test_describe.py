@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamlib.core.dedup import Publishers
-from streamlib.core.ledger import ACCEPTED, DUPLICATE, REFUSED, Batch, Ledger
+from streamlib.core.hosting import HostedStream
+from streamlib.core.ledger import ACCEPTED, DUPLICATE, REFUSED, Batch
+from streamlib.core.limits import DEFAULTS
 from streamlib.core.log import Item, Log
 from streamlib.errors import MalformedInputError
 from streamlib.wire.describe import (
@@ -28,37 +29,45 @@ from streamlib.wire.describe import (
 from streamlib.wire.shapes import WorkflowStreamState
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
-ABOUT = {"stream_id": "s", "run_id": "r", "signals": 5}
+ABOUT = {"stream_id": "s", "run_id": "r"}
 
 
 class Stream:
-    """Log, table and ledger, fed as `stream.py` feeds them."""
+    """A stream as a host has it."""
 
     def __init__(self, base_offset: int = 0) -> None:
-        self.log, self.publishers, self.ledger = Log(base_offset), Publishers(), Ledger()
+        self.stream = HostedStream(Log(base_offset), now=NOON)
+        self.stream.signals = 5
+        self.log, self.ledger = self.stream.log, self.stream.ledger
 
     def publish(self, publisher_id: str, sequence: int, items: int, now: datetime = NOON) -> None:
-        if not self.publishers.accept(publisher_id, sequence, now):
-            self.ledger.duplicate(publisher_id, sequence)
-            return
-        self.ledger.accepted(publisher_id, sequence, self.log.end_offset, items)
-        self.say(items, topic=publisher_id)
+        self.stream.take([Item(publisher_id, "data", 7)] * items, publisher_id, sequence, now)
 
     def say(self, items: int, topic: str = "own") -> None:
         for _ in range(items):
             self.log.append(Item(topic, "data", 7))
 
     def refuse(self, publisher_id: str) -> None:
-        self.publishers.refuse(publisher_id)
-        self.ledger.refused(publisher_id, "why")
+        self.stream.refuse(publisher_id, "why", NOON)
 
     def answer(self, **asked: int) -> str:
         """As it travels."""
         rows = DescribeInput(**asked)
-        return json.dumps(description_json(rows, self.log, self.publishers, self.ledger, **ABOUT))
+        return json.dumps(description_json(rows, self.stream, **ABOUT))
 
     def describe(self, **asked: int) -> StreamDescription:
         return parse_description(json.loads(self.answer(**asked)))
+
+
+def a_stream() -> Stream:
+    """With something of each kind."""
+    stream = Stream()
+    stream.publish("p", 1, 2)
+    stream.publish("p", 1, 2)
+    stream.refuse("q")
+    stream.say(1)
+    stream.ledger.seams = [1]
+    return stream
 
 
 def test_an_empty_stream_describes_itself() -> None:
@@ -161,9 +170,84 @@ def test_a_run_that_takes_over_adds_a_seam_once_a_position_and_sixteen_are_kept(
     assert seams_of(WorkflowStreamState(seams=[*range(16)]), 99) == [*range(1, 16), 99]
 
 
+GOOD = json.loads(a_stream().answer(items=9, batches=9))
+MARKUP = "<img src=x onerror=alert(1)>"
+HOSTILE: dict[str, Any] = {
+    "no object": 7,
+    "null": None,
+    "nothing": {},
+    "markup for a count": {**GOOD, "end_offset": MARKUP},
+    "markup for a sequence": {**GOOD, "publishers": [["p", MARKUP, 1, 1, 0, NOON.isoformat()]]},
+    "markup for a time": {**GOOD, "publishers": [["p", 1, 1, 1, 0, MARKUP]]},
+    "a number for a name": {**GOOD, "publishers": [[7, 1, 1, 1, 0, NOON.isoformat()]]},
+    "a row cut short": {**GOOD, "publishers": [["p", 1]]},
+    "a row that is none": {**GOOD, "publishers": [7]},
+    "rows that are none": {**GOOD, "publishers": 7},
+    "markup for a batch's offset": {**GOOD, "batches": [["p", 1, "accepted", MARKUP, 1, ""]]},
+    "markup for a batch's items": {**GOOD, "batches": [["p", 1, "accepted", 0, MARKUP, ""]]},
+    "a list for a verdict": {**GOOD, "batches": [["p", 1, [], 0, 1, ""]]},
+    "an object for a reason": {**GOOD, "batches": [["p", 1, "accepted", 0, 1, {}]]},
+    "a negative base": {**GOOD, "base_offset": -1},
+    "a boolean for a size": {**GOOD, "size": True},
+    "a float for the signals": {**GOOD, "signals": 1.5},
+    "a huge refused": {**GOOD, "refused": 10**30},
+    "seams of text": {**GOOD, "seams": [MARKUP]},
+    "an id that is none": {**GOOD, "stream_id": 7},
+    "items that are none": {**GOOD, "items": []},
+    "items without columns": {**GOOD, "items": {}},
+    "columns of other lengths": {**GOOD, "items": {**GOOD["items"], "size": [1]}},
+    "markup for a size": {**GOOD, "items": {**GOOD["items"], "size": [MARKUP] * 3}},
+    "a topic that is none": {**GOOD, "items": {**GOOD["items"], "topics": [7]}},
+    "a topic out of range": {**GOOD, "items": {**GOOD["items"], "topic": [9] * 3}},
+    "a topic from behind": {**GOOD, "items": {**GOOD["items"], "topic": [-1] * 3}},
+    "a publisher out of range": {**GOOD, "items": {**GOOD["items"], "by": [[3, 9, 1]]}},
+    "more by than there are items": {**GOOD, "items": {**GOOD["items"], "by": [[10**12, 0, 1]]}},
+    "markup for who": {**GOOD, "items": {**GOOD["items"], "by": [[3, MARKUP, 1]]}},
+    "markup for the first": {**GOOD, "items": {**GOOD["items"], "first": MARKUP}},
+}
+
+
+@pytest.mark.parametrize("answer", HOSTILE.values(), ids=HOSTILE)
+def test_what_a_hostile_host_answers_is_refused_and_not_shown(answer: Any) -> None:
+    with pytest.raises(MalformedInputError, match="Malformed description"):
+        parse_description(answer)
+
+
+@pytest.mark.parametrize(
+    "name", ["size", "signals", "refused", "publishers", "batches", "items", "seams"]
+)
+def test_what_another_version_of_ours_leaves_out_is_none(name: str) -> None:
+    told = parse_description({key: value for key, value in GOOD.items() if key != name})
+    assert not getattr(told, name)
+    assert told.end_offset == GOOD["end_offset"]
+
+
+def test_what_a_later_version_adds_to_a_row_is_ignored() -> None:
+    rows = {name: [[*row, "new"] for row in GOOD[name]] for name in ("publishers", "batches")}
+    items = {**GOOD["items"], "new": []}
+    assert parse_description({**GOOD, **rows, "items": items, "new": 1}) == parse_description(GOOD)
+
+
+def test_an_answer_can_always_be_sent_however_long_the_names() -> None:
+    stream = Stream()
+    for n in range(3_000):
+        name = f"{n:04}" + "я" * 996
+        stream.publish(name, 1, 1, NOON + timedelta(seconds=n))
+        stream.refuse(name)
+    answer = stream.answer(items=MAX_ROWS, batches=MAX_ROWS)
+    assert len(answer) < DEFAULTS.page_bytes
+    told = parse_description(json.loads(answer))
+    assert told.end_offset == 3_000
+    assert len(told.publishers) + told.publishers_left_out == 3_000
+    seen = sorted(int(row.publisher_id[:4]) for row in told.publishers)
+    assert seen == [*range(3_000 - len(seen), 3_000)], "those that were seen last"
+    assert told.items
+    assert told.batches
+
+
 def test_the_seams_are_told() -> None:
     stream = Stream()
-    stream.ledger = Ledger(seams=[3, 7])
+    stream.ledger.seams = [3, 7]
     assert stream.describe().seams == [3, 7]
 
 

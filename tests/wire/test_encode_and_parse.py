@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +15,8 @@ from temporalio.api.common.v1 import Payload
 from temporalio.contrib import workflow_streams as peer
 from temporalio.converter import DataConverter, PayloadConverter
 
+from streamlib.core.hosting import ANSWER_FRAME_BYTES
+from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
 from streamlib.core.log import Item, Log
 from streamlib.errors import (
     InvalidTopicError,
@@ -26,11 +29,13 @@ from streamlib.wire.encode import (
     decode_payload,
     encode_item,
     encode_payload,
+    item_of,
     publish_json,
+    text_size,
     wire_size,
 )
 from streamlib.wire.parse import parse_answer, parse_poll, parse_publish
-from streamlib.wire.shapes import MAX_ITEM_BYTES, PollInput, PollResult, PublishEntry, PublishInput
+from streamlib.wire.shapes import IncomingBatch, PollInput, PollResult
 
 CONVERTER = PayloadConverter.default
 HELLO = encode_item("t", "hello", CONVERTER).data
@@ -106,8 +111,8 @@ def test_what_cannot_be_serialized_raises_at_once_and_names_topic_and_value(valu
 
 def test_an_item_too_large_for_any_payload_raises_with_its_size() -> None:
     with pytest.raises(ItemTooLargeError) as raised:
-        encode_item("t", b"x" * MAX_ITEM_BYTES, CONVERTER)
-    assert raised.value.size > raised.value.limit == MAX_ITEM_BYTES
+        encode_item("t", b"x" * DEFAULTS.item_bytes, CONVERTER)
+    assert raised.value.size > raised.value.limit == DEFAULTS.item_bytes
 
 
 def test_an_empty_topic_raises() -> None:
@@ -115,19 +120,108 @@ def test_an_empty_topic_raises() -> None:
         encode_item("", 1, CONVERTER)
 
 
-def test_the_size_of_an_item_counts_bytes_not_letters() -> None:
-    assert wire_size("ä", "AAAA") == 6
+TOPICS = st.text(min_size=1, max_size=8) | st.text('ab<>&"\\\x00\n\x7fяж𝄞\ud800', min_size=1)
+
+
+@given(st.lists(st.tuples(TOPICS, st.integers()), max_size=5), st.integers(0, 2**62), st.booleans())
+def test_sizes_are_no_less_than_what_json_writes(
+    entries: list[tuple[str, object]], base: int, html: bool
+) -> None:
+    log = Log(base)
+    for topic, value in entries:
+        log.append(item_of(topic, encode_item("t", value, CONVERTER).data))
+    page = log.read(0)
+    for whole in (
+        answer_json(page, log, "r" * 200),
+        publish_json([item for _, item in page.items], "", 0),
+    ):
+        text = json.dumps(whole)
+        if html:  # as some languages write it
+            for letter in "<>&":
+                text = text.replace(letter, f"\\u{ord(letter):04x}")
+        assert len(text) <= sum(item.size for _, item in page.items) + ANSWER_FRAME_BYTES
+    written = len(json.dumps(answer_json(page, log, "r")))
+    assert sum(item.size for _, item in page.items) < 6 * written, "and not far above it"
+
+
+@pytest.mark.parametrize(
+    ("topic", "bytes"),
+    [
+        ("a", 1),
+        ("a b", 3),
+        ("ä", 6),
+        ("𝄞", 12),
+        ('"', 2),
+        ("\n", 2),
+        ("\0", 6),
+        ("<", 6),
+        ("\ud800", 6),
+    ],
+)
+def test_a_letter_counts_as_json_writes_it_at_its_widest(topic: str, bytes: int) -> None:
+    assert text_size(topic) == bytes
+    assert wire_size(topic, "AAAA") - wire_size("t", "AAAA") == bytes - 1
+
+
+def a_payload_of(size: int) -> Payload:
+    return Payload(metadata={"encoding": b"binary/plain"}, data=b"x" * size)
+
+
+def test_an_item_is_taken_up_to_the_limit_and_not_a_byte_beyond() -> None:
+    item = encode_item("t", a_payload_of(3_000), CONVERTER)
+    batch = publish_json([item], "p", 1)
+    for limit, taken in ((item.size, True), (item.size - 1, False)):
+        limits = StreamLimits(item_bytes=limit)
+        if taken:
+            assert encode_item("t", a_payload_of(3_000), CONVERTER, limits) == item
+            assert parse_publish([batch], limits).items == [item]
+            continue
+        with pytest.raises(ItemTooLargeError):
+            encode_item("t", a_payload_of(3_000), CONVERTER, limits)
+        with pytest.raises(MalformedInputError, match=rf"item has {item.size:,} bytes.*{limit:,}"):
+            parse_publish([batch], limits)
+
+
+def test_a_topic_is_taken_up_to_the_limit_as_it_travels_and_not_a_byte_beyond() -> None:
+    encode_item("я" * 166, 1, CONVERTER)
+    with pytest.raises(InvalidTopicError, match="1,002 bytes as it travels; a name may have 1,000"):
+        encode_item("я" * 167, 1, CONVERTER)
+    batch = {**BATCH, "items": [{**ITEM, "topic": "я" * 900_000}]}
+    with pytest.raises(
+        MalformedInputError, match=r"topic has 5,400,000 bytes.*1,000 at most"
+    ) as it:
+        parse_publish([batch])
+    assert len(str(it.value)) < 200
+
+
+def test_a_batch_is_refused_for_its_size_only_where_an_author_says_so() -> None:
+    items = [encode_item("t", a_payload_of(50_000), CONVERTER)] * 20
+    batch = publish_json(items, "p", 1)  # 1.3 MB: a client that splits by count alone may send it
+    assert len(parse_publish([batch]).items) == 20
+    limits = StreamLimits(item_bytes=400_000, batch_bytes=400_000)
+    with pytest.raises(MalformedInputError, match=r"publish signal has 1,3.*400,000 at most"):
+        parse_publish([batch], limits)
+    assert parse_publish([publish_json(items[:5], "p", 1)], limits).items == items[:5]
+
+
+def test_the_legacy_limits_take_what_they_took() -> None:
+    taken = {**BATCH, "items": [{**ITEM, "topic": "я" * 900_000}]}
+    assert len(parse_publish([taken], LEGACY).items) == 1
+    large = encode_item("t", a_payload_of(1_499_900), CONVERTER, LEGACY)
+    assert parse_publish([publish_json([large], "p", 1)], LEGACY).items == [large]
+    for topic, value in (("t", a_payload_of(1_500_000)), ("я" * 1_000_000, 1)):
+        with pytest.raises(ItemTooLargeError):
+            encode_item(topic, value, CONVERTER, LEGACY)
 
 
 def test_a_batch_is_parsed_as_it_was_built() -> None:
     items = [encode_item("a", 1, CONVERTER), encode_item("ü", {"x": None}, CONVERTER)]
-    entries = [PublishEntry(item.topic, item.data) for item in items]
-    assert parse_publish([publish_json(items, "p", 3)]) == PublishInput(entries, "p", 3)
+    assert parse_publish([publish_json(items, "p", 3)]) == IncomingBatch(items, "p", 3)
 
 
 def test_unknown_fields_are_ignored_and_missing_ones_have_the_peers_defaults() -> None:
-    assert parse_publish([{"new": 1}]) == PublishInput([], "", 0)
-    assert parse_publish([{"items": [{**ITEM, "new": 1}]}]).items == [PublishEntry("t", HELLO)]
+    assert parse_publish([{"new": 1}]) == IncomingBatch([], "", 0)
+    assert parse_publish([{"items": [{**ITEM, "new": 1}]}]).items == [item_of("t", HELLO)]
     assert parse_poll([{"new": 1}]) == PollInput([], 0)
 
 
@@ -162,7 +256,9 @@ NOT_BATCHES: dict[str, tuple[object, ...]] = {
                 {
                     "topic": "t",
                     "data": encode_payload(
-                        Payload(metadata={"encoding": b"binary/plain"}, data=b"x" * MAX_ITEM_BYTES)
+                        Payload(
+                            metadata={"encoding": b"binary/plain"}, data=b"x" * DEFAULTS.item_bytes
+                        )
                     ),
                 }
             ],
@@ -217,7 +313,7 @@ def log_with(*values: object) -> Log:
 def test_an_answer_is_parsed_as_it_was_built() -> None:
     log = log_with("hello", "world")
     answer = parse_answer(answer_json(log.read(0, max_bytes=1), log, "run-1"))
-    assert answer.page.items == [(4, Item("t", decode_payload(HELLO), 1 + len(HELLO)))]
+    assert answer.page.items == [(4, Item("t", decode_payload(HELLO), wire_size("t", HELLO)))]
     assert (answer.page.next_offset, answer.page.more_ready) == (5, True)
     assert (answer.base_offset, answer.end_offset, answer.stream_id) == (4, 6, "run-1")
 
@@ -336,8 +432,7 @@ async def test_our_batch_is_the_peers(items: list[Item], publisher_id: str, sequ
         [peer.PublishEntry(item.topic, item.data) for item in items], publisher_id, sequence
     )
     ours = parse_publish([await over_the_wire(theirs, dict[str, Any])])
-    entries = [PublishEntry(item.topic, item.data) for item in items]
-    assert ours == PublishInput(entries, publisher_id, sequence)
+    assert ours == IncomingBatch(items, publisher_id, sequence)
 
 
 @given(st.lists(texts, max_size=3), offsets)

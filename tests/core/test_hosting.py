@@ -1,0 +1,177 @@
+"""What a host decides: without a workflow, without a clock."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamlib.core.hosting import Carried, HostedStream, RunFacts, id_of_log
+from streamlib.core.ledger import ACCEPTED, DUPLICATE, REFUSED, Batch
+from streamlib.core.limits import LEGACY, StreamLimits
+from streamlib.core.log import Item, Log
+from streamlib.errors import OffsetTruncatedError
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
+SECOND = timedelta(seconds=1)
+
+
+def items(count: int, size: int = 10) -> list[Item]:
+    return [Item("t", "data", size)] * count
+
+
+def hosted(count: int = 0, base_offset: int = 0) -> HostedStream:
+    stream = HostedStream(Log(base_offset), now=NOON)
+    stream.take(items(count), "", 0, NOON)
+    return stream
+
+
+# --- batches
+
+
+def test_a_batch_gets_in_once() -> None:
+    stream = HostedStream(now=NOON)
+    assert stream.take(items(3), "p", 1, NOON) == ACCEPTED
+    assert stream.take(items(3), "p", 1, NOON) == DUPLICATE
+    assert stream.take(items(2), "p", 2, NOON) == ACCEPTED
+    assert stream.log.end_offset == 5
+    assert stream.ledger.latest(9) == [
+        Batch("p", 1, ACCEPTED, 0, 3),
+        Batch("p", 1, DUPLICATE, 0, 3),
+        Batch("p", 2, ACCEPTED, 3, 2),
+    ]
+
+
+def test_a_refused_batch_changes_counters_and_nothing_else() -> None:
+    stream = HostedStream(now=NOON)
+    stream.take(items(1), "p", 1, NOON)
+    stream.refuse("p", "why", NOON)
+    stream.refuse("stranger", "why", NOON)
+    assert (stream.log.end_offset, stream.ledger.refusals) == (1, 2)
+    [(name, row)] = stream.publishers.items()
+    assert (name, row.sequence, row.refused) == ("p", 1, 1)
+    assert stream.ledger.latest(1) == [Batch("stranger", 0, REFUSED, None, 0, "why")]
+    assert stream.take(items(1), "p", 2, NOON) == ACCEPTED
+
+
+def test_an_idle_publisher_is_forgotten_if_that_was_asked_for() -> None:
+    for ttl, known in ((None, True), (SECOND, False)):
+        stream = HostedStream(now=NOON, publisher_ttl=ttl)
+        stream.take(items(1), "idle", 1, NOON)
+        stream.take(items(1), "p", 1, NOON + 2 * SECOND)
+        assert ("idle" in [*stream.publishers]) == known
+
+
+def test_a_flood_of_bad_batches_is_no_flood_of_lines() -> None:
+    stream = HostedStream(now=NOON)
+    told = [stream.refuse("p", "why", NOON + n * SECOND / 1000) for n in range(5_000)]
+    lines = [untold for untold in told if untold is not None]
+    assert lines == [0] * 10
+    assert stream.refuse("p", "why", NOON + timedelta(minutes=1)) == 4_990, "none goes uncounted"
+    assert stream.ledger.refusals == 5_001
+
+
+@given(st.lists(st.integers(0, 30_000), max_size=60))
+def test_lines_are_bounded_and_each_refusal_is_told_or_counted(pauses: list[int]) -> None:
+    stream, now, lines, counted = HostedStream(now=NOON), NOON, 0, 0
+    for pause in pauses:
+        now += timedelta(milliseconds=pause)
+        untold = stream.refuse("p", "why", now)
+        if untold is not None:
+            lines, counted = lines + 1, counted + untold + 1
+            assert counted == stream.ledger.refusals
+        assert lines <= 10 + (now - NOON) // timedelta(seconds=10)
+        if pause > 10_000:
+            assert untold is not None, "after a quiet while, it is told at once"
+
+
+# --- polls
+
+
+@pytest.mark.parametrize(
+    ("base", "count", "asked", "answers"),
+    [
+        (0, 0, 0, False),
+        (0, 2, 1, True),
+        (0, 2, 2, False),
+        (0, 2, 99, False),
+        (5, 0, 0, True),  # all below 5 is gone: the next offset says so
+        (5, 0, 3, True),  # truncated
+        (5, 0, 5, False),
+    ],
+)
+def test_a_poll_waits_until_there_is_something_to_say(
+    base: int, count: int, asked: int, answers: bool
+) -> None:
+    stream = hosted(count, base)
+    assert stream.may_answer(asked) == answers
+    stream.detaching = True
+    assert stream.may_answer(asked), "before a roll-over, whatever there is"
+
+
+def test_a_poll_of_what_was_truncated_is_told_so_but_a_query_begins_at_the_base() -> None:
+    stream = hosted(5)
+    stream.log.truncate(3)
+    with pytest.raises(OffsetTruncatedError) as raised:
+        stream.answer(2)
+    assert (raised.value.from_offset, raised.value.base_offset) == (2, 3)
+    for page in (stream.read(2), stream.answer(0), stream.answer(3)):
+        assert [offset for offset, _ in page.items] == [3, 4]
+
+
+def test_a_page_has_what_the_limits_allow_and_always_an_item() -> None:
+    limits = StreamLimits(topic_bytes=10, item_bytes=1_000, page_bytes=1_000)
+    stream = HostedStream(now=NOON, limits=limits)
+    stream.take(items(9, size=200), "", 0, NOON)
+    assert len(stream.read(0).items) == 2
+    stream.take(items(2, size=990), "", 0, NOON)
+    assert len(stream.read(9).items) == 1
+
+
+def test_what_is_answered_decides_nothing_so_a_legacy_run_has_todays_pages() -> None:
+    stream = HostedStream(now=NOON, limits=LEGACY)
+    stream.take(items(30, size=100_000), "", 0, NOON)
+    assert len(stream.read(0).items) == 9
+
+
+# --- whose log it is
+
+FIRST = RunFacts("run-1", "run-1", "run-1", None)
+ROLLED = RunFacts("run-2", "run-2", "run-1", "run-1")
+MINE = Carried("log", "run-1")
+NOBODYS = Carried(None, None)  # an older state, or the peer's
+
+
+@pytest.mark.parametrize(
+    ("run", "carried", "expected"),
+    [
+        (FIRST, None, "run-1"),
+        (ROLLED, MINE, "log"),
+        (ROLLED, None, "run-2"),  # rolled over without its state
+        (ROLLED, Carried("log", "run-0"), "run-2"),  # the state of another hand-over
+        (ROLLED, Carried("log", None), "run-2"),
+        (FIRST, MINE, "run-1"),  # started by hand, with a state that somebody queried
+        (FIRST, Carried("log", ""), "run-1"),
+        # A retry continues the run that failed, and starts from the input of that one.
+        (RunFacts("run-2", "run-2", "run-1", "run-1", attempt=2), None, "run-2"),
+        (RunFacts("run-3", "run-3", "run-1", "run-2", attempt=2), MINE, "run-3"),
+        # So does cron.
+        (RunFacts("run-2", "run-2", "run-1", "run-1", cron=True), None, "run-2"),
+        (RunFacts("run-3", "run-3", "run-1", "run-2", cron=True), MINE, "run-3"),
+        (RunFacts("run-2", "run-2", "run-1", "run-1", cron=True), MINE, "log"),
+        # A reset has all of the run that it repeats, but another id.
+        (RunFacts("reset", "run-1", "run-1", None), None, "reset"),
+        (RunFacts("reset", "run-2", "run-1", "run-1"), MINE, "reset"),
+        (RunFacts("reset", "run-2", "run-1", "run-1"), NOBODYS, "reset"),
+        # A state without an id is taken up as it was before there were any.
+        (ROLLED, NOBODYS, "run-1"),
+        (RunFacts("run-3", "run-3", "run-1", "run-2", attempt=2), NOBODYS, "run-3"),
+        (RunFacts("run-3", "run-3", "run-1", "run-2", cron=True), NOBODYS, "run-3"),
+    ],
+)
+def test_the_id_is_that_of_the_run_in_which_the_log_began(
+    run: RunFacts, carried: Carried | None, expected: str
+) -> None:
+    assert id_of_log(run, carried) == expected
