@@ -5,18 +5,24 @@
 (the workflow); `transport`, `publisher`, `feed`, `subscriber`, `client` (the client).
 """
 
+import logging as _logging
+
 from temporalio import workflow as _workflow
 
 # The library keeps no state of a workflow, so the sandbox need not load it anew for every run.
 with _workflow.unsafe.imports_passed_through():
     from streamlib.client.client import TopicHandle, WorkflowStreamClient
+    from streamlib.client.publisher import ClientStats
     from streamlib.client.subscriber import Subscription, open_subscriptions
     from streamlib.client.watch import RunSnapshot, StreamWatch, WaitingBatch
     from streamlib.core.ledger import Batch
     from streamlib.core.limits import StreamLimits
     from streamlib.core.rollover import RollOverReason
     from streamlib.errors import (
+        BatchGivenUpError,
+        BatchTimeoutError,
         Cause,
+        GivenUpBatch,
         InvalidLimitsError,
         InvalidOffsetError,
         InvalidTopicError,
@@ -48,9 +54,16 @@ with _workflow.unsafe.imports_passed_through():
         WorkflowStreamState,
     )
 
+# All that it logs goes to one logger, and to nobody who has not set up logging.
+_logging.getLogger(__name__).addHandler(_logging.NullHandler())
+
 __all__ = [
     "Batch",
+    "BatchGivenUpError",
+    "BatchTimeoutError",
     "Cause",
+    "ClientStats",
+    "GivenUpBatch",
     "InvalidLimitsError",
     "InvalidOffsetError",
     "InvalidTopicError",

@@ -11,6 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
+
+_LISTED = 3
+"""How many of many a text names."""
 
 
 class StreamError(Exception):
@@ -239,6 +243,56 @@ class ItemTooLargeError(StreamError, ValueError):
         )
 
 
+@dataclass(frozen=True)
+class GivenUpBatch:
+    """A batch that a publisher has dropped: which items, why, and what is certain about them."""
+
+    first: int  # how many items the client had published before these
+    count: int  # of its items
+    topics: tuple[str, ...]  # of its items, each once
+    size: int  # bytes, as they travel
+    sequence: int
+    reason: str
+    may_be_stored: bool  # False: none of its items is in the log
+
+    def __str__(self) -> str:
+        items = f"item {self.first + 1}"
+        if self.count > 1:
+            items = f"items {self.first + 1} to {self.first + self.count}"
+        certain = "may be stored, or not" if self.may_be_stored else "is certainly not stored"
+        return (
+            f"Batch {self.sequence} ({items} of this client, {self.size:,} bytes, topics "
+            f"{_listed(self.topics)}) {certain}: {self.reason}"
+        )
+
+
+@dataclass(eq=False)
+class BatchGivenUpError(StreamError):
+    """Batches were dropped for good: refused as they are, or unanswered for too long.
+
+    What was published after them is kept, or was sent already.
+    """
+
+    workflow_id: str
+    batches: tuple[GivenUpBatch, ...]
+
+    def __str__(self) -> str:
+        more = len(self.batches) - _LISTED
+        return (
+            f"Given up for the stream {self.workflow_id!r}, while everything else is kept. "
+            + " ".join(str(batch).rstrip(".") + "." for batch in self.batches[:_LISTED])
+            + (f" And {more} more, in `batches`." if more > 0 else "")
+            + " Publish again what you miss; look at the log first for what may be stored."
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.workflow_id, self.batches)
+
+
+class BatchTimeoutError(BatchGivenUpError, TimeoutError):
+    """As above, and at least one of them may be stored: it had no answer in time."""
+
+
 @dataclass(eq=False)
 class ItemDecodeError(StreamError):
     """An item that cannot be decoded as asked. The subscription has moved past it: read on."""
@@ -268,6 +322,13 @@ class MalformedInputError(StreamError, ValueError):
 
 class UnsentItemsWarning(RuntimeWarning):
     """A client went away with items that it had buffered but never sent."""
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - _LISTED
+    text = ", ".join(shown(name, 40) for name in names[:_LISTED])
+    return f"{text} and {more} more" if more > 0 else text
 
 
 def shown(value: object, limit: int = 80) -> str:

@@ -27,6 +27,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from streamlib.client.follow import Run
 from streamlib.client.transport import (
+    BatchRefusedError,
     NeverBeganError,
     PollQueryMissingError,
     TokenRefusedError,
@@ -82,6 +83,10 @@ def unavailable(reason: str = "no worker") -> StreamUnavailableError:
 
 def busy() -> StreamUnavailableError:
     return StreamUnavailableError(WORKFLOW_ID, "query buffer is full", cause=Cause.BUSY)
+
+
+def rate_limited() -> StreamUnavailableError:
+    return StreamUnavailableError(WORKFLOW_ID, "rate limit exceeded", cause=Cause.RATE)
 
 
 def not_found() -> StreamNotFoundError:
@@ -158,6 +163,7 @@ class FakeHost:
         self.history_page = 1_000  # events a page
         self.queries = queries  # whether it answers the poll query
         self.tells_bounds = True  # whether its answers say base, end and id, as the peer's do not
+        self.refuses: Callable[[dict[str, Any]], bool] = lambda batch: False  # a batch, for good
         self.faults: defaultdict[str, list[Fault]] = defaultdict(list)  # of each call's next tries
         self.calls: Counter[str] = Counter()
         self.asked: list[tuple[str, frozenset[str], int]] = []  # run, topics, offset of each read
@@ -311,6 +317,9 @@ class FakeTransport:
 
     async def send(self, batch: dict[str, Any]) -> None:
         late = await self._meet("send")
+        if self.host.refuses(batch):
+            self.host.batches.append(batch)
+            raise BatchRefusedError("too large")
         self.host.publish(batch)
         await self._reply(late)
 

@@ -9,7 +9,10 @@ import pytest
 
 from streamlib import errors
 from streamlib.errors import (
+    BatchGivenUpError,
+    BatchTimeoutError,
     Cause,
+    GivenUpBatch,
     InvalidLimitsError,
     InvalidOffsetError,
     InvalidTopicError,
@@ -26,6 +29,12 @@ from streamlib.errors import (
     StreamUnavailableError,
     TruncateOutOfRangeError,
 )
+
+
+def given_up(sequence: int, count: int, may_be_stored: bool = False) -> GivenUpBatch:
+    topics = ("a", "b", "c", "d")[:count]
+    return GivenUpBatch(30, count, topics, 1_234, sequence, "too large", may_be_stored)
+
 
 # The error, the values its text must name, and the advice it must give.
 EXAMPLES: list[tuple[StreamError, list[str], str]] = [
@@ -44,6 +53,21 @@ EXAMPLES: list[tuple[StreamError, list[str], str]] = [
     (StreamNotFoundError("order-1"), ["'order-1'. "], "Check the id"),
     (StreamUnavailableError("order-1", "no worker"), ["'order-1'", "(no worker)"], "worker"),
     (StreamUnavailableError("order-1", "full", cause=Cause.BUSY), ["'order-1'"], "server is up"),
+    (
+        BatchGivenUpError("order-1", (given_up(6, 1), given_up(7, 4))),
+        ["'order-1'", "Batch 6 (item 31 of this", "Batch 7 (items 31 to 34", "1,234", "'a', 'b'"],
+        "Publish again",
+    ),
+    (
+        BatchTimeoutError("order-1", (given_up(6, 2, may_be_stored=True),)),
+        ["may be stored, or not: too large."],
+        "look at the log first",
+    ),
+    (
+        BatchGivenUpError("order-1", tuple(given_up(n, 1) for n in range(5))),
+        ["Batch 2", "And 2 more"],
+        "Publish again",
+    ),
     (NotAStreamError("order-1", "no query"), ["'order-1'", "(no query)"], "WorkflowStream()"),
     (NotAStreamError("order-1"), ["no stream. "], "@workflow.init"),
     (ItemEncodeError("t", 3j), ["'t'", "complex", "3j"], "data converter"),

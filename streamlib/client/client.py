@@ -18,11 +18,12 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.converter import PayloadConverter
 
 from streamlib.client.feed import Feed
-from streamlib.client.publisher import Publisher
+from streamlib.client.publisher import ClientStats, Publisher
 from streamlib.client.registry import shared_feed
 from streamlib.client.subscriber import Subscription
 from streamlib.client.transport import TemporalTransport
 from streamlib.client.watch import StreamWatch
+from streamlib.core.retry import Retry
 from streamlib.errors import StreamUnavailableError
 from streamlib.wire.binding import TopicTypes, check_topic
 from streamlib.wire.describe import DescribeInput, StreamDescription, parse_description
@@ -55,6 +56,7 @@ class WorkflowStreamClient:
         batch_interval: timedelta = _DEFAULT_INTERVAL,
         max_batch_size: int | None = None,
         max_retry_duration: timedelta = _DEFAULT_RETRY,
+        max_batch_bytes: int | None = None,
     ) -> None:
         """Wrap a workflow handle. Prefer `create`.
 
@@ -68,10 +70,13 @@ class WorkflowStreamClient:
                 alone bound a batch.
             max_retry_duration: How long a batch is retried before it is dropped with a
                 `TimeoutError`. Must be below the stream's `publisher_ttl` (15 minutes).
+            max_batch_bytes: Bytes a batch of several items holds at most, before any codec. None:
+                1,000,000, which has room for a codec that doubles; the server takes 2 MiB. A
+                batch that it refuses all the same is split, so this only saves the detour.
 
         Raises:
             TypeError: Neither `client` is given nor does the handle have one.
-            ValueError: `max_batch_size` is below 1.
+            ValueError: `max_batch_size` or `max_batch_bytes` is below 1.
         """
         reader: Client | None = client or getattr(handle, "_client", None)
         if reader is None:
@@ -89,6 +94,7 @@ class WorkflowStreamClient:
             batch_interval=batch_interval,
             max_batch_size=max_batch_size,
             max_retry_duration=max_retry_duration,
+            max_batch_bytes=max_batch_bytes,
         )
 
     @classmethod
@@ -100,6 +106,7 @@ class WorkflowStreamClient:
         batch_interval: timedelta = _DEFAULT_INTERVAL,
         max_batch_size: int | None = None,
         max_retry_duration: timedelta = _DEFAULT_RETRY,
+        max_batch_bytes: int | None = None,
     ) -> WorkflowStreamClient:
         """Return a client for the stream of the workflow with this id. Arguments: see `__init__`.
 
@@ -111,6 +118,7 @@ class WorkflowStreamClient:
             batch_interval=batch_interval,
             max_batch_size=max_batch_size,
             max_retry_duration=max_retry_duration,
+            max_batch_bytes=max_batch_bytes,
         )
 
     @classmethod
@@ -120,6 +128,7 @@ class WorkflowStreamClient:
         batch_interval: timedelta = _DEFAULT_INTERVAL,
         max_batch_size: int | None = None,
         max_retry_duration: timedelta = _DEFAULT_RETRY,
+        max_batch_bytes: int | None = None,
     ) -> WorkflowStreamClient:
         """Return a client for the stream of the workflow that scheduled this activity.
 
@@ -129,8 +138,9 @@ class WorkflowStreamClient:
         workflow_id = activity.info().workflow_id
         if workflow_id is None:
             raise RuntimeError(
-                "No workflow scheduled this activity. Pass it the id of the stream's workflow and "
-                "use WorkflowStreamClient.create(activity.client(), workflow_id)."
+                "This activity has no parent workflow: it was started by itself. Pass it the id of "
+                "the stream's workflow and use "
+                "WorkflowStreamClient.create(activity.client(), workflow_id)."
             )
         return cls.create(
             activity.client(),
@@ -138,6 +148,7 @@ class WorkflowStreamClient:
             batch_interval=batch_interval,
             max_batch_size=max_batch_size,
             max_retry_duration=max_retry_duration,
+            max_batch_bytes=max_batch_bytes,
         )
 
     @property
@@ -159,6 +170,11 @@ class WorkflowStreamClient:
     def unsent(self) -> int:
         """How many items were published on this client and are not acknowledged yet."""
         return self._publisher.unsent
+
+    @property
+    def stats(self) -> ClientStats:
+        """What became of this client's batches so far: a snapshot."""
+        return self._publisher.stats
 
     async def __aenter__(self) -> WorkflowStreamClient:
         """Begin to send in the background, every batch interval."""
@@ -198,8 +214,12 @@ class WorkflowStreamClient:
         Works inside and outside of `async with`.
 
         Raises:
-            TimeoutError: A batch was not acknowledged within `max_retry_duration`. It is dropped:
-                it may be stored, or not. What came after it is kept; flush again to send it.
+            BatchGivenUpError: Batches of these items were dropped: the server refuses them as they
+                are, item by item, or the codec fails on them. They are certainly not stored; all
+                others of these items are.
+            BatchTimeoutError: A batch was not acknowledged within `max_retry_duration` (this is a
+                `TimeoutError`). It is dropped: it may be stored, or not. What came after it is
+                kept; flush again to send it.
             StreamNotFoundError: There is no such workflow, or it has closed. The items are kept.
             RPCError: The server refuses us. The items are kept.
             CancelledError: Cancelled. The items are kept; none will be stored twice.
@@ -386,12 +406,15 @@ class TopicHandle(Generic[T]):
 
 async def _patiently(ask: Callable[[timedelta], Awaitable[T]]) -> T:
     """Ask until there is an answer, for ten seconds: one try can hang, or meet a hand-over."""
-    loop = asyncio.get_running_loop()
+    loop, retry = asyncio.get_running_loop(), Retry()
     deadline = loop.time() + 10
     while True:
+        began = loop.time()
         try:
-            return await ask(timedelta(seconds=max(0.1, min(2.0, deadline - loop.time()))))
-        except StreamUnavailableError:
-            if loop.time() > deadline - 0.1:
+            return await ask(timedelta(seconds=max(0.1, min(2.0, deadline - began))))
+        except StreamUnavailableError as error:
+            now = loop.time()
+            pause = retry.failed(error.cause, began=began, now=now, chance=random.random())
+            if now > deadline - 0.1:
                 raise
-            await asyncio.sleep(0.05 * random.random())
+            await asyncio.sleep(min(pause, deadline - now))

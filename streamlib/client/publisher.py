@@ -3,34 +3,60 @@
     publish --> encode --> outbox --(interval, size, force, flush, exit)--> send --> acknowledge
                                         ^                                     |
                                         |____ again, after a pause ___________| no answer
-                                                                              | too long: give up
-
-The outbox decides what to send; this file decides when, and waits. One batch is under way at a
-time. Next: `feed.py` and `subscriber.py`, the reading side.
+                                        |____ its halves _____________________| refused for good
+                                                                              | too old, or one
+                                                                              | item: give up
+The outbox decides what to send, `retry.py` when to try again; this file waits. One batch is under
+way at a time. Next: `feed.py` and `subscriber.py`, the reading side.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import uuid
 import warnings
 import weakref
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from temporalio.converter import PayloadConverter
 
-from streamlib.client.transport import Transport
+from streamlib.client.transport import BatchRefusedError, Transport
+from streamlib.core.limits import DEFAULTS
 from streamlib.core.log import Item
-from streamlib.core.outbox import Outbox
-from streamlib.errors import StreamUnavailableError, UnsentItemsWarning
+from streamlib.core.outbox import InFlight, Outbox
+from streamlib.core.retry import Retry
+from streamlib.errors import (
+    BatchGivenUpError,
+    BatchTimeoutError,
+    GivenUpBatch,
+    StreamUnavailableError,
+    UnsentItemsWarning,
+)
 from streamlib.wire.encode import encode_item, publish_json
-from streamlib.wire.shapes import MAX_PAGE_BYTES
 
-_FIRST_PAUSE = 0.05  # seconds between tries, doubled up to
-_LONGEST_PAUSE = 2.0
+_log = logging.getLogger("streamlib")
+
+
+class ClientStats(NamedTuple):
+    """What became of a client's batches so far."""
+
+    sent: int = 0  # batches that the stream has acknowledged
+    retried: int = 0  # tries that had no answer
+    refused: int = 0  # batches that were refused for good; most of them were split
+    given_up: int = 0  # batches that were dropped, and named by an error
+
+
+@dataclass
+class _Flush:
+    """A flush that waits, and what was given up of its items meanwhile."""
+
+    mark: int  # it waits for as many items
+    given_up: list[GivenUpBatch]
 
 
 class Publisher:
@@ -47,22 +73,32 @@ class Publisher:
         *,
         batch_interval: timedelta,
         max_batch_size: int | None,
+        max_batch_bytes: int | None = None,
         max_retry_duration: timedelta,
     ) -> None:
         if max_batch_size is not None and max_batch_size < 1:
             raise ValueError(f"max_batch_size is {max_batch_size}; a batch holds at least 1 item")
+        if max_batch_bytes is not None and max_batch_bytes < 1:
+            raise ValueError(f"max_batch_bytes is {max_batch_bytes}; a batch holds at least 1 byte")
         self.publisher_id = uuid.uuid4().hex[:16]
+        self.stats = ClientStats()
         self._transport = transport
         self._converter = converter
         self._batch_interval = batch_interval.total_seconds()
         self._max_retry_duration = max_retry_duration
-        self._outbox: Outbox[Item] = Outbox(max_batch_size, MAX_PAGE_BYTES)
+        self._outbox: Outbox[Item] = Outbox(
+            max_batch_size,
+            max_batch_bytes or DEFAULTS.batch_bytes,
+            max_retry_duration.total_seconds(),
+        )
         self._sending = asyncio.Lock()
         self._wake = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
         self._one_off: asyncio.Task[None] | None = None
+        self._flushes: list[_Flush] = []  # that wait now
         self._failure: Exception | None = None  # of sending in the background, not raised yet
-        self._given_up: TimeoutError | None = None  # of the batch that was given up last
+        self._given_up: list[GivenUpBatch] = []  # while nobody waited, not raised yet
+        self._trouble = False  # as it was logged last
         weakref.finalize(self, _warn_of_unsent, self._outbox, transport.workflow_id)
 
     @property
@@ -91,24 +127,37 @@ class Publisher:
         """Return when all that was buffered at the time of the call is stored; no later.
 
         Raises:
-            TimeoutError: A batch was not acknowledged within `max_retry_duration`. It is dropped:
-                it may be stored, or not. What came after it is kept; flush again to send it.
+            BatchGivenUpError: Batches with items of these were dropped; it names them. What else
+                was buffered at the time of the call is stored.
+            BatchTimeoutError: As above, and one of them was not acknowledged within
+                `max_retry_duration` (a `TimeoutError`): it may be stored, or not. What comes after
+                it is kept; flush again to send it.
             StreamNotFoundError: There is no such workflow, or it has closed. The items are kept.
             RPCError: The server refuses us (permission denied, say). The items are kept.
             CancelledError: Cancelled. The items are kept, and a batch that was under way is sent
                 again under its old sequence, so that it is stored once.
         """
-        self._raise_failure()
-        mark, given_up = self._outbox.added, self._given_up
-        while self._outbox.settled < mark:
-            async with self._sending:
-                self._raise_failure()
-                if self._outbox.settled < mark:
-                    await self._send_next()
-        self._raise_failure()
-        # Settled is not yet stored: another task may have sent the batch, and given it up.
-        if self._given_up is not None and self._given_up is not given_up:
-            raise self._given_up
+        flush = _Flush(self._outbox.added, self._take_given_up())
+        failure = self._take_failure()
+        self._flushes.append(flush)
+        try:
+            while failure is None and self._awaits(flush):
+                async with self._sending:
+                    if self._awaits(flush):
+                        await self._send_next()
+        except Exception as error:
+            failure = error
+        except asyncio.CancelledError:  # somebody else is to learn of them
+            self._given_up += flush.given_up
+            raise
+        finally:
+            self._flushes.remove(flush)
+        self._raise(flush.given_up, failure or self._take_failure())
+
+    def _awaits(self, flush: _Flush) -> bool:
+        """Whether it has items that are not settled, and no reason to stop waiting for them."""
+        hopeless = any(batch.may_be_stored for batch in flush.given_up)
+        return self._outbox.settled < flush.mark and not hopeless
 
     async def start(self) -> None:
         """Send in the background, every batch interval.
@@ -123,8 +172,8 @@ class Publisher:
     async def stop(self, *, hurry: bool = False) -> None:
         """Stop the background sending and send all that is left.
 
-        With `hurry` (the body was cancelled), or once a batch had to be given up, what is left
-        gets one try; what then remains is named by a warning.
+        With `hurry` (the body was cancelled), or once a batch was too old or could not be sent,
+        what is left gets one try; what then remains is named by a warning.
 
         Raises:
             Exception: As `flush`, or what made sending in the background fail; after the drain.
@@ -137,17 +186,16 @@ class Publisher:
             await self._stop_flusher(flusher, hurry)
         failure = self._take_failure()
         while self._outbox.unsettled:
+            doubt = any(batch.may_be_stored for batch in self._given_up)
             try:
                 async with self._sending:
-                    await self._send_next(hurry=hurry or failure is not None)
-            except TimeoutError as error:
-                failure = failure or error
+                    await self._send_next(hurry=hurry or doubt or failure is not None)
             except Exception as error:
                 failure = failure or error
                 break
         failure = failure or self._take_failure()
-        if failure is not None and not hurry:
-            raise failure
+        if not hurry:
+            self._raise_failure(failure)
 
     async def _stop_flusher(self, flusher: asyncio.Task[None], hurry: bool) -> None:
         if hurry:
@@ -163,8 +211,20 @@ class Publisher:
         failure, self._failure = self._failure, None
         return failure
 
-    def _raise_failure(self) -> None:
-        if (failure := self._take_failure()) is not None:
+    def _take_given_up(self) -> list[GivenUpBatch]:
+        given_up, self._given_up = self._given_up, []
+        return given_up
+
+    def _raise_failure(self, failure: Exception | None = None) -> None:
+        """Raise what went wrong while nobody waited for it, once."""
+        self._raise(self._take_given_up(), failure or self._take_failure())
+
+    def _raise(self, given_up: list[GivenUpBatch], failure: Exception | None) -> None:
+        if given_up:
+            doubt = any(batch.may_be_stored for batch in given_up)
+            kind = BatchTimeoutError if doubt else BatchGivenUpError
+            raise kind(self._transport.workflow_id, tuple(given_up)) from failure
+        if failure is not None:
             raise failure
 
     def _send_soon(self) -> None:
@@ -196,33 +256,95 @@ class Publisher:
             self._failure = error
 
     async def _send_next(self, *, hurry: bool = False) -> None:
-        """Send the next batch and see it through; retry what may pass."""
-        loop = asyncio.get_running_loop()
-        pause = _FIRST_PAUSE
-        while (batch := self._outbox.next_batch(loop.time())) is not None:
-            message = publish_json(batch.entries, self.publisher_id, batch.sequence)
+        """Send the next batch and see it through: stored, split or given up. Retry what may pass.
+
+        Raises:
+            StreamUnavailableError: No answer, and `hurry`.
+            Exception: As the transport's `send`, where trying again does not help.
+        """
+        loop, retry = asyncio.get_running_loop(), Retry()
+        while True:
+            began = loop.time()
+            if (old := self._outbox.expire(began)) is not None:
+                self._give_up(old, f"no acknowledgement within {self._max_retry_duration}")
+                return
+            if (batch := self._outbox.next_batch(began)) is None:
+                return
             try:
-                await self._transport.send(message)
-                self._outbox.acknowledge()
+                await self._transport.send(
+                    publish_json(batch.entries, self.publisher_id, batch.sequence)
+                )
+            except asyncio.CancelledError:
+                self._outbox.doubt("cancelled before there was an answer")
+                raise
+            except BatchRefusedError as error:
+                self._refused(str(error))
                 return
             except StreamUnavailableError as error:
-                self._give_up_if_too_old(loop.time(), error)
+                pause = self._unanswered(error, retry, began)
+                if self._outbox.too_old(loop.time()):
+                    continue
                 if hurry:
                     raise
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                self._acknowledged()
+                return
+            await asyncio.sleep(pause)
 
-    def _give_up_if_too_old(self, now: float, error: StreamUnavailableError) -> None:
-        in_flight = self._outbox.in_flight
-        assert in_flight is not None
-        if now - in_flight.since > self._max_retry_duration.total_seconds():
-            batch = self._outbox.give_up()
-            self._given_up = TimeoutError(
-                f"Batch {batch.sequence} ({len(batch.entries)} items) was not acknowledged within "
-                f"max_retry_duration ({self._max_retry_duration}) and is dropped: it may be in the "
-                f"log, or not. What was published after it is kept. Last: {error.reason}"
+    def _acknowledged(self) -> None:
+        self._outbox.acknowledge()
+        self._count(sent=1)
+        if self._trouble:
+            self._trouble = False
+            _log.info("The stream %r takes batches again", self._transport.workflow_id)
+
+    def _unanswered(self, error: StreamUnavailableError, retry: Retry, began: float) -> float:
+        """Note that a try had no answer, and return the seconds to wait before the next one."""
+        self._outbox.doubt(error.reason)
+        self._count(retried=1)
+        now = asyncio.get_running_loop().time()
+        pause = retry.failed(error.cause, began=began, now=now, chance=random.random())
+        if retry.trouble and not self._trouble:
+            self._trouble = True
+            _log.warning(
+                "The stream %r takes no batches, and is tried again (%s: %s)",
+                *(self._transport.workflow_id, error.cause.value, error.reason),
             )
-            raise self._given_up from error
+        return pause
+
+    def _refused(self, reason: str) -> None:
+        """The batch in flight would be refused again: its halves may not be."""
+        self._count(refused=1)
+        if (flight := self._outbox.refuse()) is not None:
+            self._give_up(flight, f"refused for good: {reason}")
+        else:
+            _log.warning(
+                "The stream %r refused a batch, which is split (%s). A smaller max_batch_bytes "
+                "saves the detour.",
+                *(self._transport.workflow_id, reason),
+            )
+
+    def _give_up(self, flight: InFlight[Item], reason: str) -> None:
+        """Tell those who wait for these items, else whoever asks next."""
+        items = flight.batch.entries
+        batch = GivenUpBatch(
+            first=self._outbox.settled - len(items),
+            count=len(items),
+            topics=tuple(dict.fromkeys(item.topic for item in items)),
+            size=sum(item.size for item in items),
+            sequence=flight.batch.sequence,
+            reason=f"{reason}. Last: {flight.doubt}" if flight.doubt else reason,
+            may_be_stored=flight.doubt is not None,
+        )
+        _log.error("Given up for the stream %r: %s", self._transport.workflow_id, batch)
+        self._count(given_up=1)
+        told = [flush.given_up for flush in self._flushes if flush.mark > batch.first]
+        for given_up in told or [self._given_up]:
+            given_up.append(batch)
+
+    def _count(self, **more: int) -> None:
+        now = self.stats
+        self.stats = now._replace(**{name: getattr(now, name) + n for name, n in more.items()})
 
 
 def _warn_of_unsent(outbox: Outbox[Item], workflow_id: str) -> None:

@@ -40,7 +40,13 @@ from temporalio.converter import WorkflowSerializationContext
 from temporalio.service import RPCError, RPCStatusCode
 
 from streamlib.client.follow import Run, continued_from, ending
-from streamlib.errors import Cause, NotAStreamError, StreamNotFoundError, StreamUnavailableError
+from streamlib.errors import (
+    Cause,
+    NotAStreamError,
+    StreamError,
+    StreamNotFoundError,
+    StreamUnavailableError,
+)
 from streamlib.wire.describe import DescribeInput
 from streamlib.wire.parse import parse_answer
 from streamlib.wire.shapes import (
@@ -85,6 +91,10 @@ class NeverBeganError(StreamNotFoundError):
 
 class TokenRefusedError(StreamUnavailableError):
     """The server no longer knows how far history was read: read it from the beginning."""
+
+
+class BatchRefusedError(Exception):
+    """This batch cannot be sent as it is, whoever tries: it was not stored by this try."""
 
 
 class TruncatedDuringPollError(Exception):
@@ -141,9 +151,10 @@ class TemporalTransport:
         self.client = client
         self.pinned_run_id = handle.run_id or ""
         self._handle = handle
-        self._converter = client.data_converter.with_context(
-            WorkflowSerializationContext(namespace=client.namespace, workflow_id=handle.id)
-        )
+        context = WorkflowSerializationContext(client.namespace, handle.id)
+        self._converter = client.data_converter.with_context(context)
+        sender: Client = getattr(handle, "_client", client)  # a handle may have come from another
+        self._sending_converter = sender.data_converter.with_context(context)
 
     async def send(self, batch: dict[str, Any]) -> None:
         """Signal a batch, through the handle that was given: it may be wrapped.
@@ -151,6 +162,9 @@ class TemporalTransport:
         Raises:
             StreamUnavailableError: It may be stored, or not.
             StreamNotFoundError: No such workflow, or it has closed. It is not stored.
+            BatchRefusedError: It is too large for the server, or the codec fails on it, which
+                does not fail on an empty one. It is not stored.
+            RPCError: The server refuses us. It is not stored.
         """
         signal = self._handle.signal(PUBLISH_SIGNAL, batch)
         try:
@@ -158,6 +172,23 @@ class TemporalTransport:
         except asyncio.TimeoutError as error:
             reason = f"no acknowledgement within {_SEND_TIMEOUT} s"
             raise StreamUnavailableError(self.workflow_id, reason) from error
+        except RPCError as error:
+            if _says_too_large(error.message):
+                raise BatchRefusedError(error.message) from error
+            raise
+        except StreamError:
+            raise
+        except Exception as error:
+            if await self._encodes({**batch, "items": []}) and not await self._encodes(batch):
+                raise BatchRefusedError(f"the codec fails on it ({error!r})") from error
+            raise
+
+    async def _encodes(self, batch: dict[str, Any]) -> bool:
+        try:
+            await self._sending_converter.encode([batch])
+        except Exception:
+            return False
+        return True
 
     async def resolve(self, run_id: str, timeout: timedelta) -> Run:
         """Describe a run; without an id the newest one of this workflow.
@@ -319,7 +350,7 @@ class TemporalTransport:
         match error.status:
             case RPCStatusCode.NOT_FOUND:
                 return StreamNotFoundError(self.workflow_id, text)
-            case RPCStatusCode.RESOURCE_EXHAUSTED if "larger than max" in text:
+            case RPCStatusCode.RESOURCE_EXHAUSTED if _says_too_large(text):
                 return error
             case _ if "limit for signal events" in text:  # the next run has a limit of its own
                 return StreamUnavailableError(self.workflow_id, text)
@@ -342,6 +373,11 @@ def _reason(status: RPCStatusCode, text: str) -> str:
     if status == RPCStatusCode.UNAVAILABLE:
         return f"the server cannot be reached: {text}"
     return text
+
+
+def _says_too_large(text: str) -> bool:
+    # A payload above the server's limit, or a whole request above gRPC's.
+    return "Blob data size exceeds limit" in text or "larger than max" in text
 
 
 def _cause(error: RPCError) -> Cause:

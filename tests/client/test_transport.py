@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from google.protobuf.message import Message
-from temporalio.api.common.v1 import GrpcStatus
+from temporalio.api.common.v1 import GrpcStatus, Payload
 from temporalio.api.enums.v1 import ResourceExhaustedCause
 from temporalio.api.errordetails.v1 import QueryFailedFailure, ResourceExhaustedFailure
-from temporalio.converter import DataConverter
+from temporalio.converter import DataConverter, PayloadCodec
 from temporalio.service import RPCError, RPCStatusCode
 
-from streamlib.client.transport import TemporalTransport
+from streamlib.client.transport import BatchRefusedError, TemporalTransport
 from streamlib.errors import Cause, StreamNotFoundError, StreamUnavailableError
 
 
@@ -92,12 +94,82 @@ async def test_a_limit_is_told_apart_by_the_details_of_its_status_else_by_its_wo
     [
         (RPCStatusCode.NOT_FOUND, "workflow execution already completed", StreamNotFoundError),
         (RPCStatusCode.PERMISSION_DENIED, "Request unauthorized.", RPCError),
-        (RPCStatusCode.INVALID_ARGUMENT, "Blob data size exceeds limit.", RPCError),
-        (RPCStatusCode.RESOURCE_EXHAUSTED, "grpc: message larger than max", RPCError),
+        (RPCStatusCode.INVALID_ARGUMENT, "Blob data size exceeds limit.", BatchRefusedError),
+        (
+            RPCStatusCode.RESOURCE_EXHAUSTED,
+            "grpc: received message after decompression larger than max 4194304",
+            BatchRefusedError,
+        ),
+        (RPCStatusCode.INVALID_ARGUMENT, "WorkflowId length exceeds limit.", RPCError),
     ],
 )
 async def test_what_trying_again_does_not_mend_is_final(
     status: RPCStatusCode, text: str, kind: type[Exception]
 ) -> None:
-    with pytest.raises(kind):
+    with pytest.raises(kind, match=text):
         await transport_that_meets(status, text).send({})
+
+
+class Picky(PayloadCodec):
+    """Fails on what holds one of these words; notes how often it was asked."""
+
+    def __init__(self, *words: bytes) -> None:
+        self.words = words
+        self.asked = 0
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        self.asked += 1
+        for payload in payloads:
+            for word in self.words:
+                if word in payload.data:
+                    raise KeyError(word)
+        return list(payloads)
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return list(payloads)
+
+
+def transport_through(
+    codec: PayloadCodec, then: Exception | None = None, handles_own: bool = True
+) -> TemporalTransport:
+    """One whose handle encodes as Temporal's own does; then the call works, or raises `then`."""
+    plain = SimpleNamespace(data_converter=DataConverter.default, namespace="default")
+    converter = dataclasses.replace(DataConverter.default, payload_codec=codec)
+    client = SimpleNamespace(data_converter=converter, namespace="default")
+
+    async def signal(_: str, batch: dict[str, Any]) -> None:
+        await converter.encode([batch])
+        if then is not None:
+            raise then
+
+    handle: Any = SimpleNamespace(id="order-1", run_id=None, signal=signal)
+    if handles_own:
+        handle._client = client
+    reader: Any = plain if handles_own else client
+    return TemporalTransport(handle, reader)
+
+
+BATCH = {"items": [{"topic": "t", "data": "poison"}], "publisher_id": "p", "sequence": 1}
+
+
+@pytest.mark.parametrize("handles_own", [True, False])
+async def test_a_batch_that_only_the_codec_of_the_sender_fails_on_is_refused(
+    handles_own: bool,
+) -> None:
+    transport = transport_through(Picky(b"poison"), handles_own=handles_own)
+    with pytest.raises(BatchRefusedError, match=r"the codec fails on it .*KeyError") as raised:
+        await transport.send(BATCH)
+    assert isinstance(raised.value.__cause__, KeyError)
+
+
+async def test_a_codec_that_fails_on_everything_is_not_the_batchs_fault() -> None:
+    with pytest.raises(KeyError):
+        await transport_through(Picky(b"items")).send(BATCH)
+
+
+async def test_an_error_of_a_wrapped_handle_is_its_own_and_asks_the_codec_only_then() -> None:
+    codec = Picky()
+    await transport_through(codec).send(BATCH)
+    assert codec.asked == 1
+    with pytest.raises(ZeroDivisionError):
+        await transport_through(codec, ZeroDivisionError()).send(BATCH)
