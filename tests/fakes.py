@@ -331,7 +331,7 @@ class FakeTransport:
     async def history(
         self, run_id: str, token: bytes, timeout: timedelta
     ) -> tuple[list[HistoryEvent], bytes]:
-        late = await self._meet("history")
+        late = await self._meet("history", timeout)
         if token and self.host.tokens is not None and token not in self.host.tokens:
             raise TokenRefusedError(WORKFLOW_ID, "no such token")
         run, seen = self.host.named(run_id), int(token or b"0")
@@ -352,7 +352,7 @@ class FakeTransport:
     async def read(
         self, run_id: str, topics: Collection[str], from_offset: int, timeout: timedelta
     ) -> Answer:
-        late = await self._meet("read")
+        late = await self._meet("read", timeout)
         run = self.host.named(run_id)
         if not run.began:
             raise NeverBeganError(WORKFLOW_ID)
@@ -387,7 +387,9 @@ class FakeTransport:
         finally:
             self.host.watching -= 1
 
-    async def _meet(self, call: str) -> LostReply | BlockedReply | None:
+    async def _meet(
+        self, call: str, timeout: timedelta = timedelta(seconds=60)
+    ) -> LostReply | BlockedReply | None:
         """Meet the next fault that the test has scripted for `call`."""
         self.host.calls[call] += 1
         fault = self.host.faults[call].pop(0) if self.host.faults[call] else None
@@ -395,7 +397,10 @@ class FakeTransport:
             case LostReply() | BlockedReply():
                 return fault
             case Blocked():
-                await fault.wait()
+                try:
+                    await asyncio.wait_for(fault.wait(), timeout.total_seconds())
+                except asyncio.TimeoutError as error:
+                    raise unavailable("no answer in time") from error
             case Exception():
                 raise fault
         return None
