@@ -155,14 +155,15 @@ class FakeHost:
     """The workflow: a chain of runs, whose log goes on from run to run unless a test says so."""
 
     def __init__(self, *, page_bytes: int = 1_000_000, queries: bool = True) -> None:
+        self.key = object()  # names it, among all the streams of a process
         self.runs = [FakeRun("run-1", Log(), "run-1")]
         self.everything: list[tuple[str, Any]] = []  # topic and value, of `append`; none is dropped
         self.publishers = Publishers()
         self.page_bytes = page_bytes
         self.history_page = 1_000  # events a page
         self.queries = queries  # whether it answers the poll query
-        self.refuses: Callable[[dict[str, Any]], bool] = lambda batch: False  # a batch, for good
         self.tells_bounds = True  # whether its answers say base, end and id, as the peer's do not
+        self.refuses: Callable[[dict[str, Any]], bool] = lambda batch: False  # a batch, for good
         self.faults: defaultdict[str, list[Fault]] = defaultdict(list)  # of each call's next tries
         self.calls: Counter[str] = Counter()
         self.asked: list[tuple[str, frozenset[str], int]] = []  # run, topics, offset of each read
@@ -330,7 +331,7 @@ class FakeTransport:
     async def history(
         self, run_id: str, token: bytes, timeout: timedelta
     ) -> tuple[list[HistoryEvent], bytes]:
-        late = await self._meet("history")
+        late = await self._meet("history", timeout)
         if token and self.host.tokens is not None and token not in self.host.tokens:
             raise TokenRefusedError(WORKFLOW_ID, "no such token")
         run, seen = self.host.named(run_id), int(token or b"0")
@@ -351,7 +352,7 @@ class FakeTransport:
     async def read(
         self, run_id: str, topics: Collection[str], from_offset: int, timeout: timedelta
     ) -> Answer:
-        late = await self._meet("read")
+        late = await self._meet("read", timeout)
         run = self.host.named(run_id)
         if not run.began:
             raise NeverBeganError(WORKFLOW_ID)
@@ -386,7 +387,9 @@ class FakeTransport:
         finally:
             self.host.watching -= 1
 
-    async def _meet(self, call: str) -> LostReply | BlockedReply | None:
+    async def _meet(
+        self, call: str, timeout: timedelta = timedelta(seconds=60)
+    ) -> LostReply | BlockedReply | None:
         """Meet the next fault that the test has scripted for `call`."""
         self.host.calls[call] += 1
         fault = self.host.faults[call].pop(0) if self.host.faults[call] else None
@@ -394,7 +397,10 @@ class FakeTransport:
             case LostReply() | BlockedReply():
                 return fault
             case Blocked():
-                await fault.wait()
+                try:
+                    await asyncio.wait_for(fault.wait(), timeout.total_seconds())
+                except asyncio.TimeoutError as error:
+                    raise unavailable("no answer in time") from error
             case Exception():
                 raise fault
         return None

@@ -28,6 +28,7 @@ from streamlib.errors import (
     StreamNotFoundError,
     StreamUnavailableError,
     TruncateOutOfRangeError,
+    UnreadItemsError,
 )
 
 
@@ -43,6 +44,12 @@ EXAMPLES: list[tuple[StreamError, list[str], str]] = [
     (TruncateOutOfRangeError(9, 2, 5), ["9", "[2, 5)"], "at most 5"),
     (OffsetTruncatedError(3, 8), ["Offsets 3 to 7", "5 items"], "from offset 8"),
     (StreamChangedError("order-1", "old", "new"), ["'order-1'", "old", "new"], "subscribe from 0"),
+    (
+        UnreadItemsError("order-1", 5, 9),
+        ["'order-1'", "from offset 5 to 8"],
+        "wait for its readers",
+    ),
+    (UnreadItemsError("order-1", 5, None), ["may have items from offset 5"], "host it with"),
     (
         InvalidLimitsError("item_bytes", 7, "at most", 5),
         ["item_bytes", "7", "5"],

@@ -1,14 +1,13 @@
 """The feed: one waiter for all subscriptions of a process to one stream.
 
-    history --> Follow --> something happened --> read once (Source) --> Window of the newest items
-                                                                          |       |       |
-                                                                       reader   reader   reader
-    a reader that is behind the window reads for itself --------------------------^
+    history --> Follow --> something happened --> Newest reads once, for all readers
+                                   |
+                                   +--> watchers are told, and cause no reading
 
-Waiting writes nothing to history and needs no worker; reading needs one query for everybody, of
-what somebody wants. It decides nothing itself: what happened says `follow.py`, what is whose
-`core/window.py`, when to try again `patience.py`. A watcher looks on: it is told what happens, and
-causes no reading. Next: `subscriber.py`, a reader.
+Waiting writes nothing to history and needs no worker. It decides nothing itself: what happened says
+`follow.py`, which run to read its `Chain`, when to try again `patience.py`. Runs are followed by
+their ids, so a feed never strays into a new stream under an old workflow id. Next: `subscriber.py`,
+a reader.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import contextlib
 import weakref
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowExecutionStatus
@@ -35,16 +34,13 @@ from streamlib.client.follow import (
     Run,
     WorkWaits,
 )
+from streamlib.client.newest import Newest
 from streamlib.client.patience import Patience
 from streamlib.client.source import Source
 from streamlib.client.tally import Tally
 from streamlib.client.transport import TokenRefusedError, Transport
-from streamlib.core.window import Seat, Window
+from streamlib.core.window import Seat
 
-K = TypeVar("K")
-V = TypeVar("V")
-
-COALESCE = 0.01  # seconds between two query reads
 _HOLD = 1.0  # seconds that the follower waits for a read; a longer one goes on beside it
 _DESCRIBE = timedelta(seconds=1)
 
@@ -52,9 +48,8 @@ _DESCRIBE = timedelta(seconds=1)
 class Feed:
     """What the subscriptions to one stream share, in one process and event loop.
 
-    Invariants: `status` is set only when the window has come to the end of a log to which nothing
-    is added any more, or no window was opened; it runs while a reader or a watcher is open, and has
-    no window without a reader.
+    Invariants: `status` is set only when the newest items were read to the end of a log to which
+    nothing is added any more, or nobody wanted them; it runs while a reader or a watcher is open.
 
     Args:
         transport: The way to the workflow.
@@ -62,7 +57,6 @@ class Feed:
     """
 
     def __init__(self, transport: Transport, recall: Callable[[Run], Follow] = Follow) -> None:
-        self.window: Window | None = None
         self.status: WorkflowExecutionStatus | None = None
         self.ended: WorkflowExecutionStatus | None = None  # how the runs ended, read or not
         self.changes = 0  # how often there was something new for a watcher
@@ -71,16 +65,10 @@ class Feed:
         self._transport = transport
         self._patience = Patience(self._tell)
         self.source = Source(transport, self._patience)
-        self._readers: dict[Seat, float] = {}  # and their cooldowns, in seconds
-        self._watchers: dict[object, None] = {}
-        self._waiting: dict[Seat, asyncio.Future[None]] = {}
+        self.newest = Newest(self.source, lambda: self.over, self._fail)
+        self._guests: dict[object, None] = {}  # readers and watchers
         self._bell = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._due = False  # whether there may be something that was not read
-        self._behind = False  # whether the window was opened a moment too late
-        self._reading_on = asyncio.Lock()
-        self._last_read = 0.0
         self._abandoned = False
 
     def start(self, when_over: Callable[[], None]) -> None:
@@ -108,11 +96,6 @@ class Feed:
         return self.follow is not None and self.follow.caught_up
 
     @property
-    def progress(self) -> int:
-        """How often something happened."""
-        return self.source.progress
-
-    @property
     def over(self) -> bool:
         """Whether nothing more will come: the log has ended, or it failed for good."""
         return self.status is not None or self.failure is not None or self._abandoned
@@ -132,28 +115,25 @@ class Feed:
         """Why nothing comes just now; None if all is well."""
         return self._patience.trouble
 
-    # Those who come and go.
-
     def join(self, reader: object, seat: Seat, cooldown: float) -> Callable[[], None]:
         """Keep the feed running for `reader`; return how to leave. A reader that is gone leaves."""
-        return self._admit(reader, self._readers, seat, cooldown)
+        self.newest.admit(seat, cooldown)
+        return self._admit(reader, seat)
 
     def look_on(self, watcher: object) -> Callable[[], None]:
         """Keep the feed running for `watcher`, as `join` does, but read nothing for it."""
-        return self._admit(watcher, self._watchers, object(), None)
+        return self._admit(watcher, None)
 
-    def _admit(self, guest: object, guests: dict[K, V], key: K, value: V) -> Callable[[], None]:
-        loop = asyncio.get_running_loop()
-        guests[key] = value
+    def _admit(self, guest: object, seat: Seat | None) -> Callable[[], None]:
+        token, loop = object(), asyncio.get_running_loop()
+        self._guests[token] = None
 
         def leave() -> None:
-            guests.pop(key, None)
-            if isinstance(key, Seat):
-                self._give_up(key)
-            if not self._readers and not self._watchers:
+            self._guests.pop(token, None)
+            if seat is not None:
+                self.newest.dismiss(seat)
+            if not self._guests:
                 self.stop()
-            elif not self._readers:
-                self._stop_reading()
             self.ring()  # for the one that leaves, if it waits
 
         def gone() -> None:  # a finalizer runs anywhere
@@ -163,34 +143,23 @@ class Feed:
         weakref.finalize(guest, gone).atexit = False
         return leave
 
-    def _give_up(self, seat: Seat) -> None:
-        if self.window is not None:
-            self.window.leave(seat)
-            if not len(self.window):
-                self._close_window()
-        self._wake([seat])
-
     def stop(self) -> list[asyncio.Task[Any]]:
         """End all waiting and reading, and return what is being ended.
 
         A reader that comes now gets a new feed.
         """
         self._abandoned = True
-        tasks = [*self._stop_reading(), *self._patience.stop()]
+        tasks = [*self.newest.stop(), *self._patience.stop()]
         if self._task is not None:
             self._task.cancel()
             tasks.append(self._task)
         return tasks
 
-    def _stop_reading(self) -> list[asyncio.Task[Any]]:
-        """End all reading, and keep nothing: no reader is left. Return what is being ended."""
-        tasks = self.source.stop_reading()
-        if self._reading is not None:
-            self._reading.cancel()
-            tasks.append(self._reading)
-        self._reading = None
-        self._close_window()
-        return tasks
+    def _fail(self, error: Exception) -> None:
+        """Reading met what trying again does not mend."""
+        self.source.failure = error
+        assert self._task is not None
+        self._task.cancel()
 
     async def bell(self) -> None:
         """Return at the next ring: look at `changes` then. It also rings for no reason."""
@@ -206,57 +175,6 @@ class Feed:
         self.changes += 1
         self.ring()
 
-    # The window, for readers.
-
-    def serves(self, seat: Seat) -> bool:
-        """Whether the window serves a reader where it stands, now or when more has come."""
-        window = self.window
-        if window is None or not window.holds(seat.cursor.position, seat.topics):
-            return False
-        if seat not in self._readers:  # it has left
-            return False
-        window.join(seat)
-        return True
-
-    def open_window(self, seat: Seat, end_offset: int, progress: int) -> None:
-        """A reader has come to the end: to `end_offset`, when `progress` had been made."""
-        if seat not in self._readers:
-            return
-        if self.window is None:
-            self.window = Window(end_offset)
-            self._behind = self.progress != progress
-        self.window.join(seat)
-
-    async def catch_up(self) -> None:
-        """Read what came between a reader's own read and the opening of the window, if anything."""
-        if self._behind:
-            async with self._reading_on:
-                if self._behind:  # of many readers, the first does it for all
-                    await self._read_to_end()
-
-    async def wait(self, seat: Seat) -> None:
-        """Return when the window has something for this reader, or nothing more will come."""
-        if self.over or self.window is None or self.window.advance(seat):
-            return
-        self._waiting[seat] = future = asyncio.get_running_loop().create_future()
-        try:
-            await future
-        finally:
-            del self._waiting[seat]
-
-    def _wake(self, seats: list[Seat]) -> None:
-        for seat in seats:
-            future = self._waiting.get(seat)
-            if future is not None and not future.done():
-                future.set_result(None)
-
-    def _close_window(self) -> None:
-        """Let the readers read for themselves."""
-        self.window, self._behind = None, False
-        self._wake([*self._waiting])
-
-    # What happens, and reading on when it has.
-
     async def _run_until_over(self, when_over: Callable[[], None]) -> None:
         try:
             run = await self._patience.persist(
@@ -268,8 +186,8 @@ class Feed:
             for happening in follow.again(run):
                 self._hear(happening)
             self.ended = await self._follow_chain(run)
-            self._tell()
-            await self._read_on()
+            self._hear(Closed(self.ended))
+            await self.newest.read_on()
             self.source.closed = True
             self.source.progress += 1
             self.status = self.ended
@@ -279,7 +197,7 @@ class Feed:
             when_over()
             self.source.found(None)
             self._patience.work_done()
-            self._wake([*self._waiting])
+            self.newest.wake_all()
             self._tell()
 
     async def _follow_chain(self, run: Run) -> WorkflowExecutionStatus:
@@ -292,8 +210,7 @@ class Feed:
                 case RolledOver(run_id):
                     chain.rolled_over(run_id)
                     follow = self.follow = Follow(Run(run_id, run.first_run_id, 0))
-                    self._patience.work_done()
-                    self._tell()
+                    self._hear(RolledOver(run_id))
                 case Replaced(status, run_id):
                     chain.replaced(run_id)
                     return status
@@ -312,12 +229,14 @@ class Feed:
                 continue
             events, token = page
             happenings = follow.take(events, token)
+            if follow.ended is not None:
+                break
             if events and follow.caught_up:
                 self._tell()
             for happening in happenings:
                 self._hear(happening)
                 if isinstance(happening, Progress):
-                    await self._read_on(_HOLD)
+                    await self.newest.read_on(_HOLD)
         return follow.ended
 
     async def _page(self, follow: Follow) -> tuple[list[HistoryEvent], bytes] | None:
@@ -347,47 +266,3 @@ class Feed:
         self._patience.work_done()
         self.source.progress += 1
         self._tell()
-
-    async def _read_on(self, patience: float | None = None) -> None:
-        """Move the window to the end of the log, and wait for that.
-
-        Not longer than `patience` seconds: reading then goes on by itself, and so can the follower.
-        """
-        self._due = True
-        if self.window is None:
-            return
-        if self._reading is None or self._reading.done():
-            self._reading = asyncio.create_task(self._read_while_due())
-        await asyncio.wait([self._reading], timeout=patience)
-
-    async def _read_while_due(self) -> None:
-        try:
-            while self._due:
-                self._due = False
-                async with self._reading_on:
-                    await self._read_to_end()
-        except Exception as error:
-            self.source.failure = error
-            assert self._task is not None
-            self._task.cancel()
-
-    async def _read_to_end(self) -> None:
-        more = True
-        while more and self.window is not None:
-            await self._pace()
-            if (window := self.window) is None:
-                break
-            topics = window.topics
-            answer = await self.source.read_alone(topics, window.seen, by_query=True)
-            more = answer.page.more_ready
-            if self.source.by_update:  # the stream has moved to a host without the query
-                self._close_window()
-            elif self.window is window:
-                self._wake(window.take(answer.page, answer.base_offset, topics))
-        self._behind = False
-
-    async def _pace(self) -> None:
-        loop = asyncio.get_running_loop()
-        interval = max(COALESCE, min(self._readers.values(), default=0.0))
-        await asyncio.sleep(max(0.0, self._last_read + interval - loop.time()))
-        self._last_read = loop.time()

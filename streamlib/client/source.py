@@ -5,7 +5,7 @@
                                  it never began, or hosts another log: the run before it
 
 By query, or by update where the host knows no query. Readers that ask the same share one answer.
-Next: `feed.py`, which waits and reads for all.
+Next: `newest.py`, which reads for all.
 """
 
 from __future__ import annotations
@@ -121,6 +121,7 @@ class Source:
         answer = await self._patience.persist(
             "read", lambda: self._ask(topics, from_offset, by_query)
         )
+        self._patience.say("work", None)  # somebody has answered
         end = answer.end_offset
         if end is None:
             end = 0 if from_offset == BEYOND else answer.page.next_offset

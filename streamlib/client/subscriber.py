@@ -227,18 +227,19 @@ class Subscription(Generic[T]):
     async def _fetch(self) -> bool:
         """Get a page, perhaps an empty one; False when there will be no other."""
         feed = self._join()
+        newest = feed.newest
         await self._pace(feed)
-        if feed.serves(self._seat):
-            await feed.catch_up()
-        if feed.window is not None and feed.serves(self._seat):
-            self._take(feed.window.read(self._cursor.position, self._topics))
+        if newest.serves(self._seat):
+            await newest.catch_up()
+        if newest.window is not None and newest.serves(self._seat):
+            self._take(newest.window.read(self._cursor.position, self._topics))
             if not self._page:
                 if feed.over:
                     return await self._finish(feed)
-                await feed.wait(self._seat)
+                await newest.wait(self._seat)
             return True
         self._seat.idle = False
-        position, mark, over = self._cursor.position, feed.progress, feed.status is not None
+        position, mark, over = self._cursor.position, feed.source.progress, feed.status is not None
         answer = await feed.source.read(self._topics, position)
         if self._closed:
             return False
@@ -251,7 +252,7 @@ class Subscription(Generic[T]):
         if not answer.page.more_ready:
             # Not at `next_offset`: that is the question, if it was asked beyond the end.
             end = answer.end_offset
-            feed.open_window(self._seat, answer.page.next_offset if end is None else end, mark)
+            newest.open(self._seat, answer.page.next_offset if end is None else end, mark)
         return True
 
     def _join(self) -> Feed:

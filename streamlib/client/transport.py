@@ -89,12 +89,12 @@ class NeverBeganError(StreamNotFoundError):
     """The run closed before its worker did anything: there never was a log."""
 
 
-class BatchRefusedError(Exception):
-    """This batch cannot be sent as it is, whoever tries: it was not stored by this try."""
-
-
 class TokenRefusedError(StreamUnavailableError):
     """The server no longer knows how far history was read: read it from the beginning."""
+
+
+class BatchRefusedError(Exception):
+    """This batch cannot be sent as it is, whoever tries: it was not stored by this try."""
 
 
 class TruncatedDuringPollError(Exception):

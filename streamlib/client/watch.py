@@ -112,7 +112,7 @@ class StreamWatch:
     @property
     def progress(self) -> int:
         """Grows whenever there may be new items: the moment to describe or read."""
-        return self._feed.progress if self._feed else 0
+        return self._feed.source.progress if self._feed else 0
 
     @property
     def history_events(self) -> int:
@@ -230,7 +230,7 @@ class StreamWatch:
         return RunSnapshot(
             feed.run_id or "",
             feed.caught_up,
-            feed.progress,
+            feed.source.progress,
             tally.history_events,
             tally.signals,
             tally.updates,

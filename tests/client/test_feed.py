@@ -166,6 +166,167 @@ async def test_the_window_is_bounded_and_who_falls_out_of_it_reads_for_itself(
     await quick.aclose()
 
 
+# --- what it asks for
+
+
+def asked_topics(host: FakeHost) -> list[frozenset[str]]:
+    return [topics for _, topics, _ in host.asked]
+
+
+async def test_it_asks_for_the_union_of_its_readers_topics_and_for_nothing_else(
+    host: FakeHost,
+) -> None:
+    a, b = subscribe(host, ["a"]), subscribe(host, ["b", "c"])
+    waiting = [await waits(host, each) for each in (a, b)]
+    host.append("x" * 1000, topic="loud")
+    host.append(1, topic="a")
+    assert (await waiting[0]).data == 1
+    await happens(lambda: b.position == 2)
+    assert set(asked_topics(host)) <= {frozenset("a"), frozenset("bc"), frozenset("abc")}
+    await a.aclose()
+    host.append(2, topic="c")
+    assert (await waiting[1]).data == 2
+    assert asked_topics(host)[-1] == frozenset("bc")
+    await b.aclose()
+
+
+async def test_a_reader_of_a_new_topic_skips_nothing_that_came_while_the_union_grew(
+    host: FakeHost,
+) -> None:
+    a = subscribe(host, ["a"])
+    waiting = await waits(host, a)
+    held = BlockedReply()
+    host.append(0, topic="a")
+    host.faults["read"] = [held]
+    await held.reached.wait()  # the union's question is answered, and not here yet
+    b, everything = subscribe(host, ["b"]), subscribe(host)
+    host.append(1, topic="b")
+    others = [asyncio.create_task(take(each, n)) for each, n in ((b, 1), (everything, 2))]
+    await quiet(host)
+    held.release()
+    assert (await waiting).data == 0
+    assert await asyncio.gather(*others) == [[1], [0, 1]]
+    for n in range(2, 5):
+        host.append(n, topic="b")
+        assert await take(b, 1) == await take(everything, 1) == [n]
+    assert (b.missed, everything.missed) == (0, 0)
+    for each in (a, b, everything):
+        await each.aclose()
+
+
+# --- history is read once
+
+
+async def test_who_comes_again_does_not_page_the_whole_history_again(host: FakeHost) -> None:
+    host.history_page = 10
+    for n in range(100):
+        host.append(n)
+    async with subscribe(host, from_offset=100) as items:
+        await waits(host, items)
+        await happens(lambda: host.watching)
+    await happens(lambda: feeds_running() == 0)
+    first = host.events_sent
+    assert first == 100
+    host.append(100)
+    async with subscribe(host, from_offset=100) as items:
+        assert await take(items, 1) == [100]
+        host.append(101)
+        assert await take(items, 1) == [101]
+        await happens(lambda: host.watching)
+    assert host.events_sent - first == 2
+
+
+async def test_after_a_lost_connection_history_goes_on_where_it_was(host: FakeHost) -> None:
+    for n in range(100):
+        host.append(n)
+    async with subscribe(host, from_offset=100) as items:
+        await waits(host, items)
+        for n in range(100, 103):
+            host.faults["history"] = [unavailable(), unavailable()]
+            host.append(n)
+            await happens(lambda: not host.faults["history"])
+    assert host.events_sent <= 103
+
+
+async def test_a_token_that_the_server_refuses_is_given_up_and_nothing_counts_twice(
+    host: FakeHost,
+) -> None:
+    for n in range(10):
+        host.append(n)
+    async with subscribe(host, from_offset=10) as items:
+        waiting = await waits(host, items)
+        host.tokens = set()
+        host.append(10)
+        assert (await waiting).data == 10
+        host.tokens = None
+        host.append(11)
+        assert await take(items, 1) == [11]
+        assert items._feed is not None
+        await happens(lambda: items._feed.tally.history_events == 12)  # type: ignore[union-attr]
+
+
+async def test_a_run_that_has_closed_is_not_followed_again(host: FakeHost) -> None:
+    host.append(0)
+    host.close()
+    for _ in range(3):
+        items = subscribe(host)
+        assert (await rest(items), items.status) == ([0], WorkflowExecutionStatus.COMPLETED)
+    assert host.events_sent == 2
+
+
+# --- calls that hang
+
+
+def hanging(host: FakeHost, call: str, count: int) -> None:
+    host.faults[call] = [Blocked() for _ in range(count)]
+
+
+@pytest.mark.parametrize("calls", [["read"], ["history"], ["read", "history"]])
+async def test_within_three_seconds_of_the_servers_return_all_is_read_whatever_hangs(
+    host: FakeHost, calls: list[str]
+) -> None:
+    """Calls hang for a while, and those that hung then never come back; others answer again."""
+    loop = asyncio.get_running_loop()
+    host.append(0)
+    async with subscribe(host) as items:
+        assert await take(items, 1) == [0]
+        waiting = await waits(host, items)
+        for call in calls:
+            hanging(host, call, 1_000)
+        host.faults["read"] = host.faults["read"] or [unavailable()]
+        host.append(1)
+        await asyncio.sleep(4)
+        host.append(2)
+        assert not waiting.done() or "read" not in calls
+        for call in calls:
+            host.faults[call].clear()
+        back = loop.time()
+        got = [(await asyncio.wait_for(waiting, 5)).data]
+        while got[-1] != 2:
+            got += await take(items, 1)
+        assert got == [1, 2]
+        assert loop.time() - back < 3
+
+
+async def test_while_nothing_is_wrong_one_wait_lasts_and_an_item_costs_one_read(
+    host: FakeHost,
+) -> None:
+    async with subscribe(host) as items:
+        host.append(0)
+        assert await take(items, 1) == [0]
+        host.append(1)
+        assert await take(items, 1) == [1]
+        await happens(lambda: host.watching)
+        reads, waited = host.calls["read"], host.calls["history"]
+        for n in range(2, 12):
+            host.append(n)
+            assert await take(items, 1) == [n]
+            await happens(lambda: host.watching)
+        assert host.calls["history"] - waited == 10
+        assert host.calls["read"] - reads <= 10
+        assert {wait.total_seconds() for wait in host.waits} == {25}
+
+
 # --- the races at the end
 
 
@@ -260,6 +421,8 @@ async def test_any_interleaving_delivers_every_item_once_or_counts_it_as_missed(
         }
         assert set(offsets) <= wanted
         assert all(host.everything[item.offset] == (item.topic, item.data) for item in items)
+        if host.page_bytes > 1:  # what was seen to be others' is not counted
+            assert reader.missed <= host.log.base_offset
         lost = wanted - set(offsets)
         assert len(lost) <= reader.missed
         assert not lost or max(lost) < host.log.base_offset

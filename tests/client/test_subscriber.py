@@ -18,12 +18,14 @@ from temporalio.service import RPCError
 from streamlib.client.registry import shared_feed
 from streamlib.client.source import BEYOND
 from streamlib.client.subscriber import Subscription, open_subscriptions
+from streamlib.client.transport import PollQueryMissingError
 from streamlib.errors import (
     InvalidOffsetError,
     ItemDecodeError,
     OffsetTruncatedError,
     StreamChangedError,
     StreamNotFoundError,
+    UnreadItemsError,
 )
 from tests.fakes import (
     WORKFLOW_ID,
@@ -59,7 +61,7 @@ def subscribe(
     stream_id: str | None = None,
 ) -> Subscription[Any]:
     return Subscription(
-        lambda: shared_feed(id(host), lambda: FakeTransport(host)),
+        lambda: shared_feed(host.key, lambda: FakeTransport(host)),
         PayloadConverter.default,
         topics or [],
         from_offset,
@@ -817,3 +819,234 @@ async def test_an_offset_saved_for_another_stream_raises_and_reads_nothing(
         assert (await rest(items), items.status) == ([], None)
     assert host.calls["read"] == 0
     await happens(lambda: feeds_running() == 0)
+
+
+# --- a log that another one replaces
+
+
+def forget(host: FakeHost) -> None:
+    host.roll_over(forgetful=True)
+
+
+REPLACED = [FakeHost.fail_and_retry, FakeHost.reset, forget]
+
+
+@pytest.mark.parametrize("replace", REPLACED)
+@pytest.mark.parametrize("read_before", [0, 2, 3])
+async def test_a_live_reader_gets_all_of_the_old_log_and_is_then_told_and_ends(
+    host: FakeHost, replace: Callable[[FakeHost], None], read_before: int
+) -> None:
+    host.page_bytes = 1
+    host.append(0, 1, 2)
+    items = await subscribe(host).start()
+    assert await take(items, read_before) == [0, 1, 2][:read_before]
+    replace(host)
+    host.append("new", "newer")
+    assert await take(items, 3 - read_before) == [0, 1, 2][read_before:]
+    with pytest.raises(StreamChangedError) as raised:
+        await asyncio.wait_for(anext(items), 5)
+    assert (raised.value.expected, raised.value.actual) == ("run-1", "run-2")
+    assert await rest(items) == []
+    assert (items.missed, items.status, items.stream_id) == (0, None, "run-1")
+    async with subscribe(host) as fresh:
+        assert await take(fresh, 2) == ["new", "newer"]
+        assert fresh.stream_id == "run-2"
+
+
+@pytest.mark.parametrize("replace", REPLACED)
+async def test_a_reader_that_waits_at_the_end_is_told_too(
+    host: FakeHost, replace: Callable[[FakeHost], None]
+) -> None:
+    host.append(0)
+    items = subscribe(host)
+    assert await take(items, 1) == [0]
+    waiting = await waits(host, items)
+    replace(host)
+    host.append("new")
+    with pytest.raises(StreamChangedError):
+        await asyncio.wait_for(waiting, 5)
+    await happens(lambda: feeds_running() == 0)
+
+
+@pytest.mark.parametrize("replace", REPLACED)
+async def test_an_offset_saved_for_the_replaced_log_is_not_taken_for_the_new_one(
+    host: FakeHost, replace: Callable[[FakeHost], None]
+) -> None:
+    host.append(*range(5))
+    async with subscribe(host) as items:
+        await take(items, 3)
+        saved, stream_id = items.position, items.stream_id
+    replace(host)
+    host.append(*"abcdef")
+    late = subscribe(host, from_offset=saved, stream_id=stream_id)
+    with pytest.raises(StreamChangedError) as raised:
+        await anext(late)
+    assert (raised.value.expected, raised.value.actual) == ("run-1", "run-2")
+    async with subscribe(host, from_offset=2, stream_id="run-2") as items:
+        assert await take(items, 1) == ["c"]
+
+
+async def test_a_workflow_that_was_terminated_and_not_reset_ends_with_that_status(
+    host: FakeHost,
+) -> None:
+    host.append(0)
+    items = subscribe(host)
+    assert await take(items, 1) == [0]
+    host.close(WorkflowExecutionStatus.TERMINATED)
+    assert (await rest(items), items.status) == ([], WorkflowExecutionStatus.TERMINATED)
+
+
+async def test_the_id_of_a_stream_that_rolled_over_before_we_came_is_told_by_its_host(
+    host: FakeHost,
+) -> None:
+    host.append(0)
+    host.roll_over()
+    async with subscribe(host) as items:
+        assert items.stream_id is None
+        assert await take(items, 1) == [0]
+        assert items.stream_id == "run-1"
+
+
+# --- a run that never began
+
+
+@pytest.mark.parametrize("came_before", [True, False])
+@pytest.mark.parametrize("runs", [1, 3])
+async def test_what_a_run_carried_that_never_began_is_read_from_the_one_before_it(
+    host: FakeHost, came_before: bool, runs: int
+) -> None:
+    host.append(*range(10))
+    items = subscribe(host, on_truncated="raise")
+    if came_before:
+        assert await take(items, 4) == [0, 1, 2, 3]
+    for _ in range(runs):
+        host.roll_over()
+        host.run.began = False
+    host.close(WorkflowExecutionStatus.TERMINATED)
+    assert await rest(items) == list(range(10))[4 * came_before :]
+    assert (items.missed, items.status) == (0, WorkflowExecutionStatus.TERMINATED)
+    late = subscribe(host, from_offset="latest")
+    await late.start()
+    assert late.position == 10
+
+
+async def test_a_stream_whose_first_run_never_began_is_empty(host: FakeHost) -> None:
+    host.run.began = False
+    host.close(WorkflowExecutionStatus.TERMINATED)
+    items = subscribe(host)
+    assert (await rest(items), items.status) == ([], WorkflowExecutionStatus.TERMINATED)
+
+
+# --- what a filtered reader may have missed, and nothing else
+
+
+@pytest.mark.parametrize("look", [True, False], ids=["looked at", "not looked at"])
+@pytest.mark.parametrize("on_truncated", ["skip", "raise"])
+async def test_others_items_that_came_and_went_while_it_waited_are_no_gap(
+    host: FakeHost, look: bool, on_truncated: Any
+) -> None:
+    host.append(0)
+    async with subscribe(host, ["t"], on_truncated=on_truncated) as items:
+        await take(items, 1)
+        waiting = await waits(host, items)
+        before = host.calls["read"]
+        host.append(*range(10), topic="other")
+        await happens(lambda: host.calls["read"] > before)
+        await quiet(host)
+        if look:
+            assert items.position == 11
+        host.truncate(11)
+        host.append("mine")
+        item = await waiting
+        assert (item.data, item.missed, items.missed) == ("mine", 0, 0)
+
+
+async def test_it_moves_past_others_items_also_between_two_of_its_own_reads(
+    host: FakeHost,
+) -> None:
+    host.append(0)
+    async with subscribe(host, ["t"]) as busy, subscribe(host, ["other"]) as other:
+        await take(busy, 1)
+        waiting = await waits(host, busy)
+        host.append(1)
+        assert (await waiting).data == 1
+        reading = await waits(host, other)
+        host.append("x", topic="other")
+        assert (await reading).data == "x"
+        assert busy.position == 3, "it is not reading just now"
+        host.truncate(3)
+        host.append(2)
+        assert ((await anext(busy)).missed, busy.missed) == (0, 0)
+
+
+async def test_looking_at_the_position_changes_nothing(host: FakeHost) -> None:
+    host.append(0)
+    async with subscribe(host, ["t"]) as items:
+        await take(items, 1)
+        waiting = await waits(host, items)
+        before = host.calls.total()
+        assert [items.position for _ in range(3)] == [1, 1, 1]
+        assert (items.lag, items.missed, host.calls.total()) == (0, 0, before)
+        waiting.cancel()
+
+
+async def test_a_page_is_passed_to_its_end_with_its_last_item_and_not_before(
+    host: FakeHost,
+) -> None:
+    host.append(0, 1)
+    host.append("x", "y", topic="other")
+    async with subscribe(host, ["t"]) as items:
+        await take(items, 1)
+        assert items.position == 1
+        await take(items, 1)
+        assert items.position == 4
+
+
+# --- a host of updates only, closed before all was read
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_items_that_no_update_can_reach_any_more_are_told(
+    old_host: FakeHost, known: bool
+) -> None:
+    old_host.append(0)
+    items = subscribe(old_host, poll_cooldown=timedelta(0))
+    assert await take(items, 1) == [0]
+    waiting = await waits(old_host, items)
+    old_host.run.closed = True  # what comes now, no update sees
+    old_host._append("t", "")
+    old_host._append("t", "")
+    old_host.run.closed = False
+    if not known:
+        old_host.faults["offset"] = [PollQueryMissingError(WORKFLOW_ID)]
+    old_host.close()
+    with pytest.raises(UnreadItemsError) as raised:
+        await asyncio.wait_for(waiting, 5)
+    assert (raised.value.from_offset, raised.value.end_offset) == (1, 3 if known else None)
+    assert await rest(items) == []
+
+
+# --- the end is no trap
+
+
+async def test_who_asks_an_ended_subscription_again_and_again_can_be_stopped(
+    host: FakeHost,
+) -> None:
+    host.close()
+    items = subscribe(host)
+    assert await rest(items) == []
+    closed = subscribe(host)
+    await closed.aclose()
+
+    async def for_ever(each: Subscription[Any]) -> None:
+        while True:
+            async for _ in each:
+                pass
+
+    for each in (items, closed):
+        task = asyncio.create_task(for_ever(each))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task], timeout=5)
+        assert task.cancelled()

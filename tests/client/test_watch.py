@@ -49,7 +49,7 @@ async def decode(payloads: Sequence[Payload]) -> list[Any]:
 
 
 def watching(host: FakeHost) -> StreamWatch:
-    return StreamWatch(lambda: shared_feed(id(host), lambda: FakeTransport(host)), decode)
+    return StreamWatch(lambda: shared_feed(host.key, lambda: FakeTransport(host)), decode)
 
 
 async def look(watch: StreamWatch) -> RunSnapshot:

@@ -335,7 +335,9 @@ def check_writes(server: Server, authors: list[Author]) -> None:
             if value not in kept | everywhere | server.swallowed:
                 server.wrong.append(f"(1) {author.name}: {value} was stored, and is nowhere")
         for truth in logs.values():
-            orders: dict[str, list[int]] = {}  # of each life of it: another one is another publisher
+            orders: dict[
+                str, list[int]
+            ] = {}  # of each life of it: another one is another publisher
             for _, (_, value) in sorted(truth.items.items()):
                 life, _, number = value.rstrip(".").partition("-")
                 if life.startswith(f"{author.name}."):

@@ -1,0 +1,230 @@
+"""Calls that fail, hang or last: tried again, doubled, cut short; while all is well, just made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import streamlib.client.patience
+from streamlib.client.patience import Patience
+from streamlib.errors import Cause, NotAStreamError, StreamUnavailableError
+from tests.fakes import Blocked, busy, happens, unavailable
+
+
+def limited() -> StreamUnavailableError:
+    return StreamUnavailableError("w", "namespace rate limit exceeded", cause=Cause.RATE)
+
+
+class Calls:
+    """Calls that meet what the test says, and then answer with their number."""
+
+    def __init__(self, *faults: Exception | Blocked) -> None:
+        self.faults = [*faults]
+        self.timeouts: list[float] = []
+        self.ended = 0
+
+    async def __call__(self, timeout: timedelta = timedelta(0)) -> int:
+        self.timeouts.append(timeout.total_seconds())
+        number = len(self.timeouts)
+        try:
+            match self.faults.pop(0) if self.faults else None:
+                case Blocked() as blocked:
+                    await blocked.wait()
+                case Exception() as error:
+                    raise error
+            return number
+        finally:
+            self.ended += 1
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second lasts 10 ms."""
+    for name in ("SLOW", "GRACE", "PATIENCE"):
+        value = getattr(streamlib.client.patience, name)
+        monkeypatch.setattr(streamlib.client.patience, name, value / 100)
+
+
+def patience() -> Patience:
+    return Patience(lambda: None)
+
+
+# --- again and again
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(unavailable(), True), (limited(), True), (busy(), False)]
+)
+async def test_it_tries_until_it_works_and_says_what_is_trouble(
+    error: StreamUnavailableError, told: bool
+) -> None:
+    said: list[str | None] = []
+    mine = Patience(lambda: said.append(mine.trouble))
+    assert await mine.persist("x", Calls(error)) == 2
+    assert said == ([error.reason, None] if told else [])
+    assert mine.trouble is None
+
+
+async def test_under_a_rate_limit_it_backs_off() -> None:
+    loop, mine = asyncio.get_running_loop(), patience()
+    calls = Calls(*[limited()] * 3)
+    began = loop.time()
+    await mine.persist("x", calls)
+    assert loop.time() - began >= (0.1 + 0.2 + 0.4) / 2
+
+
+async def test_what_is_final_is_raised_at_once() -> None:
+    calls = Calls(NotAStreamError("w"))
+    with pytest.raises(NotAStreamError):
+        await patience().persist("x", calls)
+    assert len(calls.timeouts) == 1
+
+
+async def test_two_troubles_are_told_one_after_the_other_and_work_that_waits_is_one(
+    quick: None,
+) -> None:
+    mine = patience()
+    mine.say("a", "first")
+    mine.say("b", "second")
+    assert mine.trouble == "first"
+    mine.say("a", None)
+    assert mine.trouble == "second"
+    mine.say("b", None)
+    mine.work_waits()
+    mine.work_waits()
+    await happens(lambda: mine.trouble)
+    assert "no worker" in str(mine.trouble)
+    mine.work_done()
+    assert mine.trouble is None
+
+
+# --- a second call beside a slow one
+
+
+async def test_a_quick_call_gets_no_other_beside_it() -> None:
+    calls = Calls()
+    assert await patience().hedged("x", calls) == 1
+    assert len(calls.timeouts) == 1
+
+
+async def test_a_slow_call_gets_another_beside_it_and_the_first_answer_counts(quick: None) -> None:
+    calls = Calls(Blocked())
+    assert await patience().hedged("x", calls) == 2
+    await happens(lambda: calls.ended == 2)
+
+
+async def test_the_first_call_goes_on_and_the_other_is_renewed_while_it_lasts(quick: None) -> None:
+    first, *others = blocked = [Blocked() for _ in range(4)]
+    calls, mine = Calls(*blocked), patience()
+    task = asyncio.create_task(mine.hedged("x", calls))
+    for each in others:
+        await each.reached.wait()
+    assert len(calls.timeouts) - calls.ended == 2, "two are under way"
+    assert "answered for" in str(mine.trouble)
+    first.release()
+    assert await task == 1
+
+
+async def test_one_that_fails_beside_a_slow_one_is_not_replaced_at_once(quick: None) -> None:
+    slow = Blocked()
+    calls = Calls(slow, busy(), busy())
+    task = asyncio.create_task(patience().hedged("x", calls))
+    await happens(lambda: len(calls.timeouts) == 2)
+    await asyncio.sleep(0.005)
+    assert len(calls.timeouts) == 2
+    slow.release()
+    assert await task == 1
+
+
+async def test_when_all_that_are_under_way_have_failed_it_raises(quick: None) -> None:
+    slow = Blocked(then=unavailable("in the end"))
+    calls = Calls(slow, busy())
+    task = asyncio.create_task(patience().hedged("x", calls))
+    await happens(lambda: calls.ended == 1)
+    slow.release()
+    with pytest.raises(StreamUnavailableError, match="in the end"):
+        await task
+
+
+async def test_cancelled_it_ends_all_its_calls(quick: None) -> None:
+    calls, mine = Calls(Blocked(), Blocked()), patience()
+    task = asyncio.create_task(mine.hedged("x", calls))
+    await happens(lambda: len(calls.timeouts) == 2)
+    task.cancel()
+    await happens(lambda: calls.ended == 2)
+    assert task.cancelled()
+
+
+# --- waits
+
+
+async def in_trouble(mine: Patience) -> None:
+    await mine.persist("y", Calls(unavailable()))
+
+
+async def test_waits_are_long_while_all_is_well_and_short_after_trouble() -> None:
+    mine, calls = patience(), Calls()
+    await mine.wait(calls)
+    await mine.persist("y", Calls(busy()))
+    await mine.wait(calls)
+    await in_trouble(mine)
+    await mine.wait(calls)
+    assert calls.timeouts == [25, 25, 2]
+
+
+async def test_waits_are_long_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streamlib.client.patience, "WARY", 0.01)
+    mine, calls = patience(), Calls()
+    await in_trouble(mine)
+    await asyncio.sleep(0.02)
+    await mine.wait(calls)
+    assert calls.timeouts == [25]
+
+
+@pytest.mark.parametrize("slow", [False, True])
+async def test_a_long_wait_is_given_up_when_another_call_has_trouble(
+    quick: None, slow: bool
+) -> None:
+    mine, hangs = patience(), Calls(Blocked())
+    waiting = asyncio.create_task(mine.wait(hangs))
+    await happens(lambda: hangs.timeouts)
+    if slow:
+        await mine.hedged("y", Calls(Blocked()))
+    else:
+        await in_trouble(mine)
+    assert await asyncio.wait_for(waiting, 5) is None
+    assert await mine.wait(hangs) == 2
+    assert hangs.timeouts == [25, 2]
+
+
+async def test_a_wait_that_ends_in_time_is_not_given_up() -> None:
+    mine, waits = patience(), Calls(Blocked())
+    blocked = waits.faults[0]
+    assert isinstance(blocked, Blocked)
+    waiting = asyncio.create_task(mine.wait(waits))
+    await blocked.reached.wait()
+    await in_trouble(mine)
+    blocked.release()
+    assert await waiting == 1
+
+
+async def test_what_a_wait_raises_is_raised() -> None:
+    with pytest.raises(StreamUnavailableError):
+        await patience().wait(Calls(unavailable()))
+
+
+@pytest.mark.parametrize("how", ["wait", "hedged"])
+async def test_stopped_it_returns_what_is_being_ended(how: str) -> None:
+    mine, calls = patience(), Calls(Blocked())
+    call: Callable[..., Any] = mine.wait if how == "wait" else lambda c: mine.hedged("x", c)
+    task = asyncio.create_task(call(calls))
+    await happens(lambda: calls.timeouts)
+    ended = mine.stop()
+    assert len(ended) == 1
+    await asyncio.wait(ended)
+    assert calls.ended == 1
+    await asyncio.wait([task])
