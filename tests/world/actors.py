@@ -142,7 +142,7 @@ class Follower:
         self.items: Subscription[Any] | None = None
 
     def subscribe(self, from_offset: Any, stream_id: str | None) -> Subscription[Any]:
-        key = (id(self.server), self.plan.process)
+        key = (self.server.number, self.plan.process)
         return Subscription(
             lambda: shared_feed(key, lambda: SimTransport(self.server)),
             CONVERTER,

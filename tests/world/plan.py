@@ -127,7 +127,7 @@ def _reader(chance: random.Random, seconds: float) -> Reader:
         latest=chance.random() < 0.15,
         raises=chance.random() < 0.2,
         pause=chance.choice([0.0, 0.0, 0.0, 0.05, 0.5]),
-        impatience=chance.choice([0.0, 0.0, 0.0, 0.03, 1.0]),
+        impatience=chance.choice([0.0, 0.0, 0.0, 0.4, 1.7]),
         leaves_after=chance.choice([0, 0, 0, 3]),
     )
 

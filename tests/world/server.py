@@ -11,6 +11,7 @@ offsets (`Truth`). Where the two differ, the host is wrong.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 from collections.abc import Awaitable, Callable, Coroutine
@@ -47,6 +48,8 @@ LIMITS = StreamLimits(
 )
 PAYLOAD_BYTES = 2 * 1_600 + 100
 """What the server takes in one piece, after the codec: about twice the limits, as the real one."""
+
+_numbers = itertools.count()
 
 _TYPES = {
     name: EventType.Value(f"EVENT_TYPE_WORKFLOW_{name}")
@@ -114,6 +117,7 @@ class Server:
     """The server, its one worker, and the network to it."""
 
     def __init__(self, chance: random.Random, *, codec: float = 1.0) -> None:
+        self.number = next(_numbers)  # no two worlds share what a process keeps
         self.chance = chance
         self.codec = codec  # how much larger it makes what travels
         self.runs: list[SimRun] = []
@@ -122,7 +126,7 @@ class Server:
         self.up = True
         self.faults: dict[str, float] = {}  # how likely each is, of a call
         self.wrong: list[str] = []  # what must never be, and was
-        self.calls: dict[str, int] = {}
+        self.tell: Callable[[str], None] | None = None
         self.moments: dict[int, tuple[float, float]] = {}  # when each offset came, and went
         self.appended = 0  # how often the workflow itself appended
         self.hung = False  # whether a wait for the next event ever did
@@ -412,9 +416,10 @@ class Server:
         Raises:
             StreamUnavailableError: It was lost, or its answer was, or the server refused it.
         """
-        self.calls[kind] = self.calls.get(kind, 0) + 1
         await asyncio.sleep(self.chance.uniform(0.0005, 0.003))
         fault = self._fault(kind)
+        if self.tell is not None:
+            self.tell(f"{self.now:.6f} {kind} {fault}")
         if not self.up:
             raise self.trouble(Cause.OUTAGE, "the server is down")
         if fault in ("rate", "busy"):

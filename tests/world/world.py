@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
+from collections.abc import Callable
 
 from tests.world.actors import Author, Follower, check_writes
 from tests.world.clock import StandstillError, run
@@ -19,17 +21,25 @@ HUNG = 26.0
 then its time-out is the first to know."""
 
 
-def violations(plan: Plan) -> list[str]:
-    """Let a world live, and return what must not have been."""
+def violations(plan: Plan, tell: Callable[[str], None] | None = None) -> list[str]:
+    """Let a world live, and return what must not have been.
+
+    Args:
+        tell: Called with every call over the network, as it is made.
+    """
     random.seed(plan.seed)  # the client's own chances: pauses between tries
+    logging.getLogger("streamlib").setLevel(logging.CRITICAL)  # trouble is all that happens here
     try:
-        return run(_live(plan))
+        return run(_live(plan, tell))
     except StandstillError as error:
         return [f"(14) standstill: {error}"]
+    finally:
+        logging.getLogger("streamlib").setLevel(logging.NOTSET)
 
 
-async def _live(plan: Plan) -> list[str]:
+async def _live(plan: Plan, tell: Callable[[str], None] | None) -> list[str]:
     server = Server(random.Random(plan.seed + 1), codec=plan.codec)
+    server.tell = tell
     server.faults = dict(plan.faults)
     authors = [Author(server, f"p{n}") for n in range(len(plan.publishers))]
     followers = [
