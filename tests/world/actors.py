@@ -25,6 +25,7 @@ from streamlib.errors import (
     OffsetTruncatedError,
     StreamChangedError,
     StreamNotFoundError,
+    UnreadItemsError,
 )
 from streamlib.wire.shapes import WorkflowStreamItem
 from tests.world.network import SimTransport
@@ -61,7 +62,7 @@ class Author:
 
     def publish(self, items: list[tuple[str, int]], *, force: bool = False) -> None:
         for topic, size in items:
-            value = f"{self.name}.{self.lives}-{self.count}" + "." * size
+            value = f"{self.name}.{self.lives}-{self.count}" + ("☠" if size < 0 else "." * size)
             self.count += 1
             try:
                 self.publisher.publish(topic, value, force_flush=force)
@@ -171,6 +172,8 @@ class Follower:
                 self._changed(error)
             except StreamNotFoundError:
                 self.ended = "not found"
+            except UnreadItemsError as error:
+                self._unread(error)
             except Exception as error:
                 self.wrong(f"raised {error!r}")
                 self.ended = "raised"
@@ -285,6 +288,11 @@ class Follower:
             self._all_was_delivered(error.expected)
         self.ended = "changed"
 
+    def _unread(self, error: UnreadItemsError) -> None:
+        if self.server.queries or not any(run.closed for run in self.server.runs):
+            self.wrong(f"(12) raised {error!r}")
+        self.ended = "unread"
+
     def _end(self, status: WorkflowExecutionStatus | None) -> None:
         run = self.server.run
         self.ended = status.name if status else "no status"
@@ -339,7 +347,7 @@ def check_writes(server: Server, authors: list[Author]) -> None:
                 str, list[int]
             ] = {}  # of each life of it: another one is another publisher
             for _, (_, value) in sorted(truth.items.items()):
-                life, _, number = value.rstrip(".").partition("-")
+                life, _, number = value.rstrip(".☠").partition("-")
                 if life.startswith(f"{author.name}."):
                     orders.setdefault(life, []).append(int(number))
             for life, order in orders.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Collection
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -10,13 +11,18 @@ from typing import Any, TypeVar
 from temporalio.api.history.v1 import HistoryEvent
 
 from streamlib.client.follow import Run
-from streamlib.client.transport import BatchRefusedError, NeverBeganError
+from streamlib.client.transport import (
+    BatchRefusedError,
+    NeverBeganError,
+    PollQueryMissingError,
+    TruncatedDuringPollError,
+)
 from streamlib.core.hosting import HostedStream
 from streamlib.errors import StreamNotFoundError
 from streamlib.wire.encode import answer_json
 from streamlib.wire.parse import parse_answer
 from streamlib.wire.shapes import PUBLISH_SIGNAL, Answer
-from tests.world.server import PAYLOAD_BYTES, WORKFLOW_ID, Server, SimRun, travels
+from tests.world.server import PAYLOAD_BYTES, WORKFLOW_ID, Server, SimRun, travels, value_of
 
 T = TypeVar("T")
 
@@ -38,9 +44,9 @@ class SimTransport:
                 raise StreamNotFoundError(WORKFLOW_ID, "workflow execution already completed")
 
         size = travels(batch) * self.server.codec
-        if size > PAYLOAD_BYTES:
+        if size > PAYLOAD_BYTES or any(is_poison(item["data"]) for item in batch["items"]):
             await asyncio.sleep(0.005)
-            raise BatchRefusedError(f"{size:.0f} bytes")
+            raise BatchRefusedError(f"{size:.0f} bytes, or poison")
         await self.server.call("send", deliver, 30.0)
 
     async def resolve(self, run_id: str, timeout: timedelta) -> Run:
@@ -58,11 +64,11 @@ class SimTransport:
         async def page() -> tuple[list[HistoryEvent], bytes]:
             run, begin = self.server.find(run_id), int(token or b"0")
             until = self.server.now + min(EMPTY_AFTER, seconds - 1)
-            while len(run.events) <= begin and not run.closed and self.server.now < until:
-                left = until - self.server.now
-                changed = asyncio.ensure_future(self.server.changed())
-                await asyncio.wait([changed], timeout=left)
-                changed.cancel()
+            while len(run.events) <= begin and not run.closed:
+                if (left := until - self.server.now) < 0.001:
+                    break
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self.server.changed(), left)
             events = run.events[begin : begin + 50]
             end = begin + len(events)
             over = run.closed and end == len(run.events)
@@ -80,6 +86,13 @@ class SimTransport:
     async def read(
         self, run_id: str, topics: Collection[str], from_offset: int, timeout: timedelta
     ) -> Answer:
+        if not self.server.queries:
+            raise PollQueryMissingError(WORKFLOW_ID)
+        return await self._ask(run_id, self._answer(topics, from_offset), timeout)
+
+    def _answer(
+        self, topics: Collection[str], from_offset: int
+    ) -> Callable[[SimRun, HostedStream], Answer]:
         def answer(run: SimRun, host: HostedStream) -> Answer:
             page = host.read(from_offset, list(topics))
             told = answer_json(page, host.log, self.server.log_id(run))
@@ -88,13 +101,26 @@ class SimTransport:
                 self.server.wrong.append(f"readable: an answer of {size:.0f} bytes")
             return parse_answer(told)
 
-        return await self._ask(run_id, answer, timeout)
+        return answer
 
     async def offset(self, run_id: str, timeout: timedelta) -> int:
         return await self._ask(run_id, lambda _, host: host.log.end_offset, timeout)
 
     async def poll(self, run_id: str, topics: Collection[str], from_offset: int) -> Answer:
-        raise AssertionError("this host answers queries")
+        async def wait() -> Answer:
+            run = self.server.find(run_id)
+            while True:
+                if run.closed:
+                    raise StreamNotFoundError(WORKFLOW_ID, "workflow execution already completed")
+                if self.server.worker and not run.open_task:
+                    host = self.server.host(run)
+                    if 0 < from_offset < host.log.base_offset:
+                        raise TruncatedDuringPollError
+                    if host.may_answer(from_offset):
+                        return self._answer(topics, from_offset)(run, host)
+                await self.server.changed()
+
+        return await self.server.call("poll", wait, 20.0)
 
     async def _ask(
         self, run_id: str, say: Callable[[SimRun, HostedStream], T], timeout: timedelta
@@ -114,3 +140,8 @@ class SimTransport:
 
         asked: Callable[[], Awaitable[T]] = ask
         return await self.server.call("query", asked, timeout.total_seconds())
+
+
+def is_poison(data: str) -> bool:
+    """Whether the codec fails on an item."""
+    return "☠" in str(value_of(data))

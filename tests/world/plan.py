@@ -44,6 +44,7 @@ class Plan:
     seed: int
     seconds: float
     codec: float
+    queries: bool  # whether its host answers them; an older one serves updates alone
     faults: tuple[tuple[str, float], ...]
     happens: tuple[Step, ...]  # to the workflow, its worker and the server
     publishers: tuple[tuple[Step, ...], ...]
@@ -56,14 +57,17 @@ class Plan:
         return not self.faults and not any(s.what in TROUBLE for s in self.happens)
 
 
-TROUBLE = ("kill", "down", "reset", "fail", "forget", "roll")
+POISON = -1
+"""Instead of a size: the codec fails on it."""
+
+TROUBLE = ("kill", "down", "throttle", "reset", "fail", "forget", "roll", "fleeting")
 FAULTS = {
     "lost": 0.1, "hangs": 0.03, "late": 0.1, "deaf": 0.1, "delayed": 0.1, "doubled": 0.1,
     "rate": 0.05, "busy": 0.15,
 }  # fmt: skip
 HAPPENS = {
     "append": 12, "truncate": 8, "roll": 5, "forget": 1, "fail": 1, "reset": 1, "kill": 3,
-    "down": 2, "hostile": 2, "fleeting": 1,
+    "down": 2, "throttle": 1, "hostile": 2, "fleeting": 1,
 }  # fmt: skip
 WRITES = {"publish": 10, "flush": 5, "cancel": 2, "pause": 1, "crash": 1, "force": 2}
 
@@ -75,12 +79,16 @@ def generate(seed: int) -> Plan:
     calm = chance.random() < 0.25
     faults = [(f, p) for f, p in FAULTS.items() if not calm and chance.random() < 0.35]
     kinds = dict(HAPPENS)
+    queries = chance.random() < 0.9
     if calm:
         kinds = {"append": 12, "truncate": 8}
+    elif not queries:  # such a host does not say whose log it has, so nobody can tell
+        kinds = {kind: n for kind, n in kinds.items() if kind not in ("fail", "reset", "forget")}
     return Plan(
         seed=seed,
         seconds=seconds,
         codec=chance.choice([1.0, 1.0, 1.34, 2.0]),
+        queries=queries,
         faults=tuple(faults),
         happens=tuple(_steps(chance, kinds, seconds, chance.randint(2, 14))),
         publishers=tuple(
@@ -105,10 +113,14 @@ def _how(chance: random.Random, what: str) -> Any:
     match what:
         case "append" | "publish" | "force":
             size = chance.choice([0, 0, 0, 30, 400])
-            return [(chance.choice(TOPICS), size) for _ in range(chance.choice([1, 1, 2, 5, 12]))]
+            count = chance.choice([1, 1, 2, 5, 12])
+            items = [(chance.choice(TOPICS), size) for _ in range(count)]
+            if what == "publish" and chance.random() < 0.1:
+                items.insert(chance.randint(0, count), (chance.choice(TOPICS), POISON))
+            return items
         case "truncate":
             return chance.choice([0.3, 0.7, 1.0])
-        case "kill" | "down":
+        case "kill" | "down" | "throttle":
             return chance.choice([0.2, 1.5, 5.0])
         case "cancel":
             return chance.choice([0.0, 0.002, 0.5])

@@ -124,11 +124,15 @@ class Server:
         self.hosts: dict[str, HostedStream] = {}  # in the worker's memory
         self.worker, self.lives = True, 0
         self.up = True
+        self.queries = True  # whether the host answers them
+        self.throttled: float | None = None  # since when every call is one too many
+        self.refusals = 0  # of calls, since then
         self.faults: dict[str, float] = {}  # how likely each is, of a call
         self.wrong: list[str] = []  # what must never be, and was
         self.tell: Callable[[str], None] | None = None
         self.moments: dict[int, tuple[float, float]] = {}  # when each offset came, and went
         self.appended = 0  # how often the workflow itself appended
+        self.limited = False  # whether a call was ever one too many
         self.hung = False  # whether a wait for the next event ever did
         self.swallowed: set[Any] = set()  # what runs got, and were ended before they did it
         self._changed = asyncio.Event()
@@ -254,9 +258,9 @@ class Server:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    async def changed(self) -> None:
-        """Return when something was written, or when server or worker came or went."""
-        await self._changed.wait()
+    def changed(self) -> Coroutine[Any, Any, Any]:
+        """Wait until something is written, or until server or worker come or go, from now on."""
+        return self._changed.wait()
 
     def spawn(self, doing: Coroutine[Any, Any, None]) -> None:
         """Let something go on by itself; an error of it is wrong in any world."""
@@ -422,10 +426,15 @@ class Server:
             self.tell(f"{self.now:.6f} {kind} {fault}")
         if not self.up:
             raise self.trouble(Cause.OUTAGE, "the server is down")
+        if self.throttled is not None:
+            self.refusals += 1
+            self.limited = True
+            raise self.trouble(Cause.RATE, "too many calls")
+        self.limited = self.limited or fault == "rate"
         if fault in ("rate", "busy"):
             raise self.trouble(Cause.RATE if fault == "rate" else Cause.BUSY, fault)
         if fault in ("lost", "hangs"):
-            self.hung = self.hung or (fault == "hangs" and kind == "history")
+            self.hung = self.hung or (fault == "hangs" and kind in _WAITS)
             await asyncio.sleep(timeout if fault == "hangs" else self.chance.uniform(0, 0.5))
             raise self.trouble(Cause.OUTAGE, fault)
         if fault == "delayed":  # the caller gives up, and it arrives all the same, later
@@ -460,6 +469,7 @@ class Server:
         return ""
 
 
+_WAITS = ("history", "poll")
 _COMMANDS = {"roll", "forget", "close", "fail"}
 _AT = {  # where a fault can be; the others: at every call
     "busy": ("query",),

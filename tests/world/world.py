@@ -20,6 +20,9 @@ HUNG = 26.0
 """The same, where it was the wait for the next event that hung, and nothing else told of trouble:
 then its time-out is the first to know."""
 
+LIMITED = 8.0
+"""The same after a rate limit, which asks everybody to slow down."""
+
 
 def violations(plan: Plan, tell: Callable[[str], None] | None = None) -> list[str]:
     """Let a world live, and return what must not have been.
@@ -39,7 +42,7 @@ def violations(plan: Plan, tell: Callable[[str], None] | None = None) -> list[st
 
 async def _live(plan: Plan, tell: Callable[[str], None] | None) -> list[str]:
     server = Server(random.Random(plan.seed + 1), codec=plan.codec)
-    server.tell = tell
+    server.tell, server.queries = tell, plan.queries
     server.faults = dict(plan.faults)
     authors = [Author(server, f"p{n}") for n in range(len(plan.publishers))]
     followers = [
@@ -52,12 +55,12 @@ async def _live(plan: Plan, tell: Callable[[str], None] | None) -> list[str]:
     ]
     for step in plan.happens:
         await asyncio.sleep(max(0.0, step.at - server.now))
-        await _happen(server, step)
+        await _happen(server, step, len(authors) + len(followers))
     await asyncio.sleep(max(0.0, plan.seconds - server.now))
     await _come_to_rest(server, authors, writing)
     if plan.end:
         server.signal("close") if plan.end == "close" else server.terminate()
-    recovery = HUNG if server.hung else RECOVERY
+    recovery = HUNG if server.hung else LIMITED if server.limited else RECOVERY
     await asyncio.sleep(recovery)
     slowest = 0.0
     for follower in followers:
@@ -98,7 +101,7 @@ async def _come_to_rest(
             server.wrong.append(f"(14) {author.name} cannot get rid of its items")
 
 
-async def _happen(server: Server, step: Step) -> None:
+async def _happen(server: Server, step: Step, clients: int) -> None:
     match step.what:
         case "append":
             server.appended += 1
@@ -128,5 +131,11 @@ async def _happen(server: Server, step: Step) -> None:
             await asyncio.sleep(step.how)
             server.up = True
             server.ring()
+        case "throttle":
+            server.throttled, server.refusals = server.now, 0
+            await asyncio.sleep(step.how)
+            server.throttled = None
+            if server.refusals > clients * (8 + 4 * step.how):
+                server.wrong.append(f"(18) {server.refusals} calls in {step.how} s of a rate limit")
         case "hostile":
             server.signal("__temporal_workflow_stream_publish", {"items": "no list"})
