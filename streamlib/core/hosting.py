@@ -7,7 +7,7 @@
 The shell (`host/stream.py`) parses what arrives, says what time it is, waits, and answers. It also
 says of which run this is, from which follows whose log it is (`id_of_log`). Pure.
 
-Next: `outbox.py`, the first of the client's.
+Next: `wire/shapes.py`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ The server takes 2 MiB in one piece, after the codec (encryption, say) has made 
 defaults stay below half of that, so that a codec may double what it gets. Sizes are in bytes, as
 they travel (`wire/encode.py` measures them). Pure.
 
-Next: `log.py`, the log itself.
+Next: `hosting.py`, which goes by them.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
 
 The handlers take `*args` and parse by hand: nothing that arrives can fail the workflow task.
 What becomes of what arrives is decided in `core/hosting.py`; this is the shell that asks it, waits,
-and answers. Knows nothing of clients. Next: `core/outbox.py`, where the client's half begins.
+and answers. Knows nothing of clients. Next: `client/transport.py`, the other half.
 """
 
 from __future__ import annotations
@@ -331,7 +331,7 @@ class WorkflowStream:
         return self._told(self._stream.read(poll.from_offset, poll.topics))
 
     def _told(self, page: Page) -> dict[str, Any]:
-        return answer_json(page, self._stream.log, self._stream_id)
+        return answer_json(page, self._stream.log, self._stream_id, self._stream.limits)
 
     def _on_offset(self, *_: Any) -> int:
         return self._stream.log.end_offset

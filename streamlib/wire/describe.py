@@ -27,6 +27,9 @@ MAX_ROWS = 4096
 
 _SEAMS = 16  # how many are carried
 
+_NAME = 1_000
+"""How many characters of a topic are told. Ids have no more."""
+
 _SURELY_SMALL = 60
 """So many rows fit, however long the names in them."""
 
@@ -246,7 +249,7 @@ def _columns(items: list[tuple[int, Item]], ledger: Ledger) -> dict[str, Any]:
             else [count, -1, 0]
             for count, batch in ledger.batches_of(first, first + len(items))
         ],
-        "topics": [*topics],
+        "topics": [name[:_NAME] for name in topics],
         "ids": [*ids],
     }
 

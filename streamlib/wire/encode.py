@@ -27,6 +27,9 @@ from streamlib.errors import (
 )
 from streamlib.wire.binding import check_topic
 
+_SERVER_BYTES = 2 * 1024 * 1024 - 2_048
+"""What the server takes in one piece, by default and without any codec, less an answer's frame."""
+
 _FRAME_BYTES = len(json.dumps({"topic": "", "data": "", "offset": 2**63 - 1}) + ", ")
 
 
@@ -135,16 +138,32 @@ def publish_json(items: Sequence[Item], publisher_id: str, sequence: int) -> dic
     }
 
 
-def answer_json(page: Page, log: Log, stream_id: str) -> dict[str, Any]:
-    """A page -> a poll's answer. The items' data is base64 already, so nothing is encoded here."""
+def answer_json(
+    page: Page, log: Log, stream_id: str, limits: StreamLimits = DEFAULTS
+) -> dict[str, Any]:
+    """A page -> a poll's answer. The items' data is base64 already, so nothing is encoded here.
+
+    An item that no answer could hold (one that an earlier version took, say) is told without its
+    data, so that readers learn of it at its offset, and read on.
+    """
     return {
-        "items": items_json(page.items),
+        "items": items_json(_that_can_be_sent(page.items, limits)),
         "next_offset": page.next_offset,
         "more_ready": page.more_ready,
         "base_offset": log.base_offset,
         "end_offset": log.end_offset,
         "stream_id": stream_id,
     }
+
+
+def _that_can_be_sent(
+    items: list[tuple[int, Item]], limits: StreamLimits
+) -> list[tuple[int, Item]]:
+    # Only an item that is alone on its page can be so large.
+    if len(items) != 1 or items[0][1].size <= max(_SERVER_BYTES, limits.item_bytes):
+        return items
+    [(offset, item)] = items
+    return [(offset, item_of(f"{item.topic[:100]}…", ""))]
 
 
 def items_json(items: Sequence[tuple[int, Item]]) -> list[dict[str, Any]]:

@@ -128,7 +128,7 @@ async def test_a_forged_sequence_silences_the_peers_publisher_unseen_and_is_show
 async def test_a_state_over_two_megabytes_ends_the_peers_run_and_is_carried_by_ours(
     client: Client, start: Starter
 ) -> None:
-    text = ["the same words again and again " * 30_000] * 3
+    text = ["the same words again and again " * 20_000] * 3
     ours, theirs = await start(), await start(hosts.PeerHub)
     for hub in (ours, theirs):
         for value in text:
@@ -149,7 +149,7 @@ async def test_a_state_that_does_not_fit_ends_the_peers_run_and_is_refused_by_ou
 ) -> None:
     ours = await start()
     for seed in range(3):
-        await ours.signal("say", args=["t", [noise(900_000, seed)]])
+        await ours.signal("say", args=["t", [noise(700_000, seed)]])
     await ours.signal("want", "roll")
     assert "StateTooLarge" in await becomes(lambda: ours.query("last_error"))
     assert (await ours.describe()).status is WorkflowExecutionStatus.RUNNING

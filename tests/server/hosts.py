@@ -187,6 +187,49 @@ class SelfRollingHub:
         self.closed = True
 
 
+@workflow.defn(name="SelfRollingHub")
+class SelfRollingHubOfAnotherMind(SelfRollingHub):
+    """The same workflow, after its author set limits."""
+
+    @workflow.init
+    def __init__(self, input: HubInput) -> None:
+        limits = ours.StreamLimits(history_bytes=10**9, signals=10**6)
+        self.stream = ours.WorkflowStream(prior_state=input.stream_state, limits=limits)
+        self.closed = False
+
+    @workflow.run
+    async def run(self, input: HubInput) -> str:
+        return await super().run(input)
+
+
+@workflow.defn
+class TightHub(SelfRollingHub):
+    """Rolls over after five signals: its author says so."""
+
+    @workflow.init
+    def __init__(self, input: HubInput) -> None:
+        limits = ours.StreamLimits(signals=5, topic_bytes=20)
+        self.stream = ours.WorkflowStream(prior_state=input.stream_state, limits=limits)
+        self.closed = False
+
+    @workflow.run
+    async def run(self, input: HubInput) -> str:
+        return await super().run(input)
+
+
+@workflow.defn(name="TightHub")
+class TightHubWithout(SelfRollingHub):
+    """The same workflow, after its author took the limits away, without a patch."""
+
+    @workflow.init
+    def __init__(self, input: HubInput) -> None:
+        super().__init__(input)
+
+    @workflow.run
+    async def run(self, input: HubInput) -> str:
+        return await super().run(input)
+
+
 @workflow.defn(name="PeerHub")
 class OurHubForThePeers(HubBase):
     """Ours in the place of the peer's: what becomes of its workflow when the import changes."""
@@ -291,6 +334,7 @@ WORKFLOWS = [
     OurHub,
     LimitedHub,
     SelfRollingHub,
+    TightHub,
     PeerHub,
     UpdateOnlyHub,
     NoStream,

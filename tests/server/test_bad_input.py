@@ -48,6 +48,9 @@ MALFORMED_PUBLISHES: list[list[Any]] = [
     [{"items": [item()], "publisher_id": "p", "sequence": True}],
     [{"items": [item(topic="")], "publisher_id": "p", "sequence": 1}],
     [{"items": [item(topic=3)], "publisher_id": "p", "sequence": 1}],
+    [{"items": [item(topic="\ud800\udfff\ud800")], "publisher_id": "p", "sequence": 1}],
+    [{"items": [item(topic="t" * 1_001)], "publisher_id": "p", "sequence": 1}],
+    [{"items": 1, "publisher_id": "\ud800", "sequence": 1}],
     [{"items": [item(data="")], "publisher_id": "p", "sequence": 1}],
     [{"items": [item(data="***")], "publisher_id": "p", "sequence": 1}],
     [{"items": [item(data="ä")], "publisher_id": "p", "sequence": 1}],
@@ -93,6 +96,16 @@ async def test_a_malformed_poll_is_refused_and_writes_nothing(start: Start, args
         await hub.execute_update(shapes.POLL, args=args)
     assert (await hub.describe()).history_length <= before + 3  # a rejected update's task at most
     assert await hub.query(shapes.OFFSET_QUERY) == 0
+
+
+async def test_a_poll_for_half_a_surrogate_pair_finds_nothing_and_harms_nothing(
+    start: Start,
+) -> None:
+    hub = await start()
+    await hub.signal("say", args=["t", [1]])
+    poll = {"topics": ["\ud800"], "from_offset": 0}
+    assert (await hub.query(shapes.POLL, poll))["items"] == []
+    assert (await hub.execute_update(shapes.POLL, poll))["next_offset"] == 1
 
 
 async def test_a_huge_offset_waits_like_any_offset_beyond_the_end(start: Start) -> None:

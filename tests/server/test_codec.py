@@ -14,7 +14,7 @@ from temporalio.worker import Worker
 
 from streamlib import WorkflowStreamClient
 from tests.server import hosts
-from tests.server.reading import drain, take, told
+from tests.server.reading import drain, eventually, take, told
 
 
 class Rot(PayloadCodec):
@@ -62,3 +62,38 @@ async def test_items_are_encoded_once_and_read_back(
         plain = base64.b64encode(b'"canary-value"').decode()
         assert "canary" not in history.to_json()
         assert plain not in history.to_json()
+
+
+class Moody(Rot):
+    """Cannot decode the batches of `publisher_id`, until it works."""
+
+    def __init__(self, publisher_id: str) -> None:
+        self.publisher_id, self.refusals, self.works = publisher_id.encode(), 0, False
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        decoded = await super().decode(payloads)
+        if not self.works and any(self.publisher_id in payload.data for payload in decoded):
+            self.refusals += 1
+            raise RuntimeError("no key for this one")
+        return decoded
+
+
+async def test_a_codec_that_fails_on_one_batch_holds_the_stream_up_and_loses_nothing(
+    client: Client, secret_client: Client, task_queue: str
+) -> None:
+    """The SDK decodes before the workflow is asked, and tries again: it is the operator's turn."""
+    good, bad = (WorkflowStreamClient.create(secret_client, f"hub-{task_queue}") for _ in range(2))
+    moody = Moody(bad.publisher_id)
+    config = client.config()
+    config["data_converter"] = dataclasses.replace(DataConverter.default, payload_codec=moody)
+    async with Worker(Client(**config), task_queue=task_queue, workflows=[hosts.OurHub]):
+        hub = await secret_client.start_workflow(
+            hosts.OurHub.run, hosts.HubInput(), id=f"hub-{task_queue}", task_queue=task_queue
+        )
+        for stream, value in ((good, "before"), (bad, "poison"), (good, "after")):
+            stream.topic("t").publish(value)
+            await stream.flush()
+        await eventually(lambda: moody.refusals)
+        moody.works = True
+        assert told(await take(good.subscribe(), 3)) == [(0, "before"), (1, "poison"), (2, "after")]
+        await hub.terminate()

@@ -19,6 +19,7 @@ from temporalio.worker import Worker
 
 import streamlib as ours
 from streamlib.wire import encode, shapes
+from streamlib.wire.compress import pack
 from tests.server import hosts
 from tests.server.conftest import Start
 from tests.server.reading import becomes, noise, roll_over, take, told
@@ -242,6 +243,25 @@ async def test_an_undecodable_item_that_the_peer_carried_is_told_and_the_rest_li
             assert raised.value.offset == offset
         rest = await take(subscription, 4 if limits is small else 1)
         assert rest[-1].data == "after"
+
+
+async def test_an_item_that_an_earlier_version_took_and_nobody_could_read_holds_nobody_up(
+    client: Client, start: Start
+) -> None:
+    good = encode.encode_item("t", "good", PayloadConverter.default).data
+    log = pack([("t", good), ("я" * 900_000, good), ("t", good)])
+    hub = await start(hosts.OurHub, {"stream_state": {"log": log, "base_offset": 0}})
+    assert (await hub.execute_update(shapes.POLL, {"from_offset": 1}))["next_offset"] == 2
+    subscription = ours.WorkflowStreamClient.create(client, hub.id).subscribe()
+    assert told(await take(subscription, 1)) == [(0, "good")]
+    with pytest.raises(ours.ItemDecodeError) as raised:
+        await take(subscription, 1)
+    assert raised.value.offset == 1
+    assert told(await take(subscription, 1)) == [(2, "good")]
+    raw = peer.WorkflowStreamClient.create(client, hub.id).subscribe(result_type=RawValue)
+    assert [item.offset for item in await take(raw, 3)] == [0, 1, 2]
+    await roll_over(hub, 1)
+    assert await running(hub)
 
 
 # --- the carried state, behind a codec

@@ -2,14 +2,14 @@
 
 A replay alone says little: it stays green where each item is stored twice. So beside each history
 stands what its stream held in the end, asked of the code that ran it: `NAME.recorded.json`. They
-are never recorded anew; `docs/compatibility.md` says what to do when a decision must change.
+are never recorded anew; `docs/compatibility.md` says what to do when a decision must change, and
+`recording.py` records a run of today's.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,13 +23,14 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
+from streamlib.core.limits import StreamLimits
 from streamlib.core.log import Item, Log
 from streamlib.scenarios import WORKFLOWS
 from streamlib.scenarios.llm import LLMWorkflow
 from streamlib.wire import shapes
 from tests.server import hosts
+from tests.server.recording import HISTORIES, record_of
 
-HISTORIES = Path(__file__).parent / "histories"
 NAMES = sorted(
     path.name.split(".")[0] for path in HISTORIES.iterdir() if ".recorded." not in path.name
 )
@@ -76,17 +77,7 @@ def look() -> dict[str, Any]:
         page = poll({"from_offset": at})
         at, more = page["next_offset"], page["more_ready"]
         items += [[item["offset"], item["topic"], item["data"]] for item in page["items"]]
-    about = describe({"batches": 4096})
-    columns = ("sequence", "accepted", "dropped", "refused", "last_seen")
-    return {
-        "base_offset": about["base_offset"],
-        "end_offset": about["end_offset"],
-        "items": items,
-        "refused": about["refused"],
-        "publishers": {
-            name: dict(zip(columns, row, strict=True)) for name, *row in about["publishers"]
-        },
-    }
+    return record_of(describe(), items)
 
 
 TODAYS = [
@@ -125,6 +116,8 @@ def test_the_histories_are_there() -> None:
     assert NAMES == [
         "hub",
         "hub-rolled",
+        "limits-1",
+        "limits-1-rolled",
         "order",
         "peer-hub",
         "peer-hub-rolled",
@@ -150,3 +143,28 @@ async def test_a_stream_that_stores_every_item_twice_replays_but_ends_otherwise(
     stream = await replayed("scenario-llm")  # green, so a replay alone does not notice
     assert stream["end_offset"] == 2 * record["end_offset"]
     assert as_recorded(stream, record) != record
+
+
+async def test_a_run_that_obeyed_the_advice_replays_whatever_the_author_and_the_defaults_say_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    record = recorded("rolled-by-advice")
+    other = StreamLimits(history_bytes=10**9, history_events=10**6, signals=5)
+    monkeypatch.setattr("streamlib.host.stream.DEFAULTS", other)
+    for rolling in (hosts.SelfRollingHub, hosts.SelfRollingHubOfAnotherMind):
+        assert as_recorded(await replayed("rolled-by-advice", [rolling]), record) == record
+
+
+async def test_a_change_of_what_runs_began_with_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So that the test above can fail: the same change, to what those runs go by."""
+    monkeypatch.setattr("streamlib.host.stream.LEGACY", StreamLimits(history_bytes=10**9))
+    with pytest.raises(workflow.NondeterminismError):
+        await replayed("rolled-by-advice")
+
+
+async def test_limits_that_an_author_changed_without_a_patch_fail_the_replay() -> None:
+    """As any change of a workflow's code would: `docs/compatibility.md` says how to make one."""
+    with pytest.raises(workflow.NondeterminismError):
+        await replayed("limits-1", [hosts.TightHubWithout])

@@ -70,6 +70,12 @@ def a_stream() -> Stream:
     return stream
 
 
+def test_a_topic_that_is_much_too_long_is_cut() -> None:
+    stream = Stream()
+    stream.say(1, topic="я" * 900_000)
+    assert [item.topic for item in stream.describe(items=1).items] == ["я" * 1_000]
+
+
 def test_an_empty_stream_describes_itself() -> None:
     assert Stream().describe(items=9, batches=9) == StreamDescription(
         "s", "r", 0, 0, 0, 5, 0, [], [], []

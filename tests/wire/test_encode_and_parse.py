@@ -34,7 +34,7 @@ from streamlib.wire.encode import (
     text_size,
     wire_size,
 )
-from streamlib.wire.parse import parse_answer, parse_poll, parse_publish
+from streamlib.wire.parse import claimed_publisher, parse_answer, parse_poll, parse_publish
 from streamlib.wire.shapes import IncomingBatch, PollInput, PollResult
 
 CONVERTER = PayloadConverter.default
@@ -212,6 +212,27 @@ def test_the_legacy_limits_take_what_they_took() -> None:
     for topic, value in (("t", a_payload_of(1_500_000)), ("я" * 1_000_000, 1)):
         with pytest.raises(ItemTooLargeError):
             encode_item(topic, value, CONVERTER, LEGACY)
+
+
+@pytest.mark.parametrize(("topic", "data"), [("я" * 900_000, HELLO), ("t", "A" * 2_200_000)])
+def test_an_item_that_no_answer_could_hold_is_told_without_its_data(topic: str, data: str) -> None:
+    log = log_with("before")
+    log.append(item_of(topic, data))
+    log.append(item_of("t", HELLO))
+    answers, at = [], 0
+    for _ in range(3):
+        page = log.read(at, max_bytes=1)
+        answers.append(answer_json(page, log, "run"))
+        at = page.next_offset
+    assert [len(json.dumps(answer)) < 1_000 for answer in answers] == [True] * 3
+    offsets = [offset for answer in answers for offset, _ in parse_answer(answer).page.items]
+    assert offsets == [4, 5, 6]
+    [(_, item)] = parse_answer(answers[1]).page.items
+    assert isinstance(item.data, MalformedInputError)
+    assert item.topic == f"{topic[:100]}…"
+    larger = StreamLimits(item_bytes=6_000_000, page_bytes=6_000_000, batch_bytes=6_000_000)
+    told = answer_json(log.read(5, max_bytes=1), log, "run", larger)["items"]
+    assert told == [{"topic": topic, "data": data, "offset": 5}], "a server may take more"
 
 
 def test_a_batch_is_parsed_as_it_was_built() -> None:
@@ -464,3 +485,19 @@ def test_null_is_an_empty_list_as_some_languages_write_it() -> None:
     assert parse_poll([{"topics": None, "from_offset": 3}]) == PollInput([], 3)
     answer = {"items": None, "next_offset": 3, "more_ready": False}
     assert parse_answer(answer).page.items == []
+
+
+@pytest.mark.parametrize(
+    ("args", "claimed"),
+    [
+        (({"publisher_id": "p", "items": 1},), "p"),
+        (({"publisher_id": 7},), ""),
+        (({"publisher_id": "p" * 1_001},), ""),
+        (({},), ""),
+        ((7,), ""),
+        ((), ""),
+        (({"publisher_id": "p"}, 1), ""),
+    ],
+)
+def test_a_refused_batch_is_of_whom_it_says_if_it_says_so(args: Any, claimed: str) -> None:
+    assert claimed_publisher(args) == claimed
