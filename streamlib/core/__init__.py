@@ -1,5 +1,5 @@
 """The pure core: no I/O, no clock, no asyncio, no Temporal.
 
 An item's data is opaque here; an item has a topic, and a size in bytes. Reading order: `log`,
-`dedup`, `outbox`, `cursor` (the four ideas); `ledger`, `rollover` (to look at, and to plan by).
+`dedup`, `retry`, `outbox`, `cursor` (the ideas); `ledger`, `rollover` (to look at, and to plan by).
 """
