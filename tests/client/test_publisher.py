@@ -701,6 +701,20 @@ async def test_a_batch_that_is_too_old_is_given_up_before_it_is_sent_again(
     assert (host.values, sequences(host)) == ([1, 2], [1, 2])
 
 
+async def test_a_flush_waits_for_no_second_batch_once_the_first_was_too_old(
+    host: FakeHost, make: MakePublisher
+) -> None:
+    host.faults["send"] = [unavailable()]
+    publisher = make(max_batch_bytes=1, max_retry_duration=timedelta(0))
+    for n in range(2):
+        publisher.publish("t", n)
+    with pytest.raises(BatchTimeoutError):
+        await publisher.flush()
+    assert (host.calls["send"], host.values, publisher.unsent) == (1, [], 1)
+    await publisher.flush()
+    assert host.values == [1]
+
+
 async def test_once_a_batch_was_too_old_exit_tries_what_is_left_once_and_names_it(
     host: FakeHost, make: MakePublisher, unsent: Callable[[], list[str]]
 ) -> None:
