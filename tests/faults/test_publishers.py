@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import Payload
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.common import RawValue
 from temporalio.converter import PayloadConverter
 
-from streamlib import WorkflowStreamClient
+from streamlib import BatchTimeoutError, WorkflowStreamClient
 from streamlib.wire import encode, shapes
 from tests.faults.actors import Author, reader
 from tests.faults.conftest import Starter
@@ -166,3 +167,46 @@ async def test_the_live_table_forgets_the_idle_if_it_was_asked_to(
     await stage.signal(shapes.PUBLISH_SIGNAL, batch("passing 0", 1, "again"))
     about = await stream.describe(batches=1)
     assert about.batches[-1].verdict == "accepted"
+
+
+class Hanging:
+    """A handle that delivers its first signal and never returns from it."""
+
+    def __init__(self, handle: WorkflowHandle[Any, Any]) -> None:
+        self.id, self.run_id = handle.id, None
+        self.delivered = asyncio.Event()
+        self._handle = handle
+
+    async def signal(self, name: str, batch: dict[str, Any]) -> None:
+        await self._handle.signal(name, batch)
+        if not self.delivered.is_set():
+            self.delivered.set()
+            await asyncio.Event().wait()
+
+
+async def test_what_the_stream_may_have_forgotten_is_given_up_and_never_stored_twice(
+    client: Client, start: Starter
+) -> None:
+    stage = await start(publisher_ttl=0.5)
+    handle: Any = Hanging(stage)
+    stream = WorkflowStreamClient(handle, client=client, max_retry_duration=timedelta(seconds=0.3))
+    other = WorkflowStreamClient.create(client, stage.id)
+    stream.topic("t").publish("once")
+    flush = asyncio.create_task(stream.flush())
+    await asyncio.wait_for(handle.delivered.wait(), 30)
+    flush.cancel()
+    await asyncio.wait([flush])
+
+    async def known() -> bool:
+        other.topic("t").publish("tick")
+        await other.flush()
+        rows = (await other.describe()).publishers
+        return stream.publisher_id in {row.publisher_id for row in rows}
+
+    assert await becomes(known, False) is False
+    with pytest.raises(BatchTimeoutError, match="may be stored, or not"):
+        await stream.flush()
+    stream.topic("t").publish("later")
+    await stream.flush()
+    about = await other.describe(items=100)
+    assert about.end_offset == other.stats.sent + 2, "the one that was given up, and the later one"

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Collection
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from streamlib.client.follow import Run
-from streamlib.core.hosting import HostedStream
 from temporalio.api.history.v1 import HistoryEvent
 
+from streamlib.client.follow import Run
 from streamlib.client.transport import BatchRefusedError, NeverBeganError
+from streamlib.core.hosting import HostedStream
 from streamlib.errors import StreamNotFoundError
 from streamlib.wire.encode import answer_json
 from streamlib.wire.parse import parse_answer

@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
-from streamlib.core.hosting import Carried, HostedStream, RunFacts, id_of_log
-from streamlib.core.limits import StreamLimits
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import PayloadConverter
 
+from streamlib.core.hosting import Carried, HostedStream, RunFacts, id_of_log
+from streamlib.core.limits import StreamLimits
 from streamlib.errors import (
     Cause,
     MalformedInputError,
