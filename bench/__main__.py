@@ -21,7 +21,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from bench import experiments, report
+from bench import experiments, pulling, report
 from bench.experiments import KB, Pace
 from bench.gates import (
     BULK,
@@ -29,6 +29,9 @@ from bench.gates import (
     FAST_1,
     FAST_5,
     MEMORY,
+    PROCESSES,
+    QUIET_TOPIC,
+    RESTART,
     ROWS,
     SLOW_1,
     SLOW_5,
@@ -88,6 +91,9 @@ def plan(*, quick: bool) -> Plan:
     small = partial(experiments.bulk, items=20_000, batch=1000)
     memory = partial(experiments.memory, items=100_000)
     thousand = partial(experiments.live, pace=Pace(1.0, 1000, crowd, KB))
+    quiet_topic = partial(pulling.quiet_topic, batches=100, size=10_000)
+    processes = partial(pulling.processes, readers=100, items=10)
+    restart = partial(pulling.restart, megabytes=26)
     return Plan(
         (
             *paced,
@@ -95,6 +101,9 @@ def plan(*, quick: bool) -> Plan:
             Experiment(SMALL_BATCHES, small, 2 * often + 1),
             Experiment(MEMORY, memory, seldom, timed=False),
             Experiment(CROWD, thousand, seldom, sides=(OURS,)),
+            Experiment(QUIET_TOPIC, quiet_topic, 1, sides=(OURS,), timed=False),
+            Experiment(PROCESSES, processes, 1, sides=(OURS,)),
+            Experiment(RESTART, restart, 1, sides=(OURS,), timed=False),
         ),
         patience=100.0 if quick else 450.0,
     )

@@ -155,6 +155,10 @@ TEN, BULK = "every 200 ms, 10 readers, 1 KB", "20,000 items of 100 B"
 SMALL_BATCHES = "20,000 items of 100 B, 1,000 a flush"
 CROWD, MEMORY = "every second, 1,000 readers, 1 KB", "100,000 items of 100 B"
 
+QUIET_TOPIC = "a quiet topic beside 1 MB of another"
+RESTART = "the server gone and back, 26 MB of history"
+PROCESSES = "every second, 100 processes with a reader each"
+
 _P50, _EVENTS = "p50 ms", "history events per item"
 
 ROWS = [
@@ -170,6 +174,17 @@ ROWS = [
     Row(MEMORY, "MB", f"{MEMORY}: added to the worker's memory", "MB", 1.0),
     Row(CROWD, "delivered", f"{CROWD}: delivered", "", 1.0, at_least=True, alone=True),
     Row(CROWD, "p95 ms", f"{CROWD}: delivery p95", "ms", 150.0, alone=True),
+    Row(
+        QUIET_TOPIC,
+        "pulled / history once",
+        f"{QUIET_TOPIC}: pulled / sent by history once",
+        "",
+        1.1,
+        alone=True,
+    ),
+    Row(RESTART, "again / first", f"{RESTART}: read again / at first", "", 0.05, alone=True),
+    Row(PROCESSES, "p95 ms", f"{PROCESSES}: delivery p95", "ms"),
+    Row(PROCESSES, "delivered", f"{PROCESSES}: delivered"),
     Row(SMALL_BATCHES, "published per s", f"{SMALL_BATCHES}: published", "/s"),
     Row(SLOW_5, _P50, f"{SLOW_5}: delivery p50", "ms"),
     Row(SLOW_1, _EVENTS, f"{SLOW_1}: {_EVENTS}"),

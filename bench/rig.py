@@ -116,6 +116,14 @@ class Rig:
         finally:
             await self._handle(handle.id).terminate()
 
+    async def restart_server(self) -> None:
+        """Kill the server, and start it again on the same file and address."""
+        await (await server.start()).kill()  # the one that runs
+        running = await server.start()
+        assert running.address == self.address
+        assert running.pid is not None
+        self._server = psutil.Process(running.pid)
+
     async def until_applied(self, side: Side, hub_id: str, items: int) -> None:
         """Return when the worker has that many items in its log; on a busy machine it takes long.
 

@@ -282,8 +282,6 @@ class Publisher:
                 return
             except StreamUnavailableError as error:
                 pause = self._unanswered(error, retry, began)
-                if self._outbox.too_old(loop.time()):
-                    continue
                 if hurry:
                     raise
             else:
@@ -338,8 +336,8 @@ class Publisher:
         )
         _log.error("Given up for the stream %r: %s", self._transport.workflow_id, batch)
         self._count(given_up=1)
-        told = [flush.given_up for flush in self._flushes if flush.mark > batch.first]
-        for given_up in told or [self._given_up]:
+        # Items settle in their order, and the lock is fair: whoever waits, waits for these too.
+        for given_up in [flush.given_up for flush in self._flushes] or [self._given_up]:
             given_up.append(batch)
 
     def _count(self, **more: int) -> None:

@@ -22,8 +22,6 @@ from functools import cache
 from typing import Any, Protocol, TypeVar
 
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
-from temporalio.api.enums.v1 import ResourceExhaustedCause
-from temporalio.api.errordetails.v1 import ResourceExhaustedFailure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import (
@@ -40,8 +38,8 @@ from temporalio.converter import WorkflowSerializationContext
 from temporalio.service import RPCError, RPCStatusCode
 
 from streamlib.client.follow import Run, continued_from, ending
+from streamlib.client.status import cause_of, says_too_large
 from streamlib.errors import (
-    Cause,
     NotAStreamError,
     StreamError,
     StreamNotFoundError,
@@ -65,7 +63,6 @@ _HISTORY_PAGE = 200  # transactions, not events: one answer stays well below the
 _RUN_CLOSED = "AcceptedUpdateCompletedWorkflow"  # the server's, for polls that a run left waiting
 _SEND_TIMEOUT = 30  # seconds; a wrapped handle need not take one, so it is kept here
 _SETTLE = 0.05  # seconds
-_BUSY_WORKFLOW = ResourceExhaustedCause.RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW
 
 _RETRYABLE = {
     RPCStatusCode.ABORTED,
@@ -173,7 +170,7 @@ class TemporalTransport:
             reason = f"no acknowledgement within {_SEND_TIMEOUT} s"
             raise StreamUnavailableError(self.workflow_id, reason) from error
         except RPCError as error:
-            if _says_too_large(error.message):
+            if says_too_large(error.message):
                 raise BatchRefusedError(error.message) from error
             raise
         except StreamError:
@@ -350,7 +347,7 @@ class TemporalTransport:
         match error.status:
             case RPCStatusCode.NOT_FOUND:
                 return StreamNotFoundError(self.workflow_id, text)
-            case RPCStatusCode.RESOURCE_EXHAUSTED if _says_too_large(text):
+            case RPCStatusCode.RESOURCE_EXHAUSTED if says_too_large(text):
                 return error
             case _ if "limit for signal events" in text:  # the next run has a limit of its own
                 return StreamUnavailableError(self.workflow_id, text)
@@ -360,7 +357,7 @@ class TemporalTransport:
                 return PollQueryMissingError(self.workflow_id, text)
             case status if status in retryable:
                 return StreamUnavailableError(
-                    self.workflow_id, _reason(status, text), cause=_cause(error)
+                    self.workflow_id, _reason(status, text), cause=cause_of(error)
                 )
             case _:
                 return error
@@ -373,23 +370,6 @@ def _reason(status: RPCStatusCode, text: str) -> str:
     if status == RPCStatusCode.UNAVAILABLE:
         return f"the server cannot be reached: {text}"
     return text
-
-
-def _says_too_large(text: str) -> bool:
-    # A payload above the server's limit, or a whole request above gRPC's.
-    return "Blob data size exceeds limit" in text or "larger than max" in text
-
-
-def _cause(error: RPCError) -> Cause:
-    """Which limit was reached, if it was one: as the details say, else as the message does."""
-    if error.status != RPCStatusCode.RESOURCE_EXHAUSTED:
-        return Cause.OUTAGE
-    failure = ResourceExhaustedFailure()
-    for detail in error.grpc_status.details:
-        if detail.Unpack(failure) and failure.cause:
-            busy = failure.cause == _BUSY_WORKFLOW
-            return Cause.BUSY if busy else Cause.RATE
-    return Cause.BUSY if "query buffer is full" in error.message else Cause.RATE
 
 
 def _says_no_handler(text: str) -> bool:

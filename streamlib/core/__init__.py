@@ -1,6 +1,6 @@
 """The pure core: no I/O, no clock, no asyncio, no Temporal.
 
 An item's data is opaque here; an item has a topic, and a size in bytes. Reading order: `log`,
-`dedup`, `outbox`, `cursor` (the four ideas); `limits`, `ledger`, `rollover` (to live by, to look
-at, to plan by); `hosting` (what a host decides with all of these).
+`dedup`, `retry`, `outbox`, `cursor`, `window` (the ideas); `limits`, `ledger`, `rollover` (to live
+by, to look at, to plan by); `hosting` (what a host decides with all of these).
 """

@@ -10,7 +10,7 @@
 
 Pure. The position only ever moves on; a page that ends behind it is ignored.
 
-Next: `wire.py`, what crosses the network.
+Next: `window.py`, which moves many of them.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ A gap (3, then 5) is accepted: it is a batch that the publisher gave up. Pure: t
 is an argument. Publishers are forgotten by age alone, never by count: forgetting one that is still
 retrying would let its duplicate in.
 
-Next: `outbox.py`, the other end: how a publisher numbers and retries.
+Next: `retry.py` and `outbox.py`, the other end: how a publisher retries and numbers.
 """
 
 from __future__ import annotations

@@ -162,16 +162,12 @@ class Outbox(Generic[E]):
         self._in_flight = None
         return None
 
-    def too_old(self, now: float) -> bool:
-        """Whether the batch in flight has been in doubt for too long to be sent again."""
-        flight = self._in_flight
-        return (
-            flight is not None and flight.doubt is not None and now - flight.since > self._max_age
-        )
-
     def expire(self, now: float) -> InFlight[E] | None:
-        """Give up the batch in flight, if it is too old, and return it; else None."""
-        return self._settle() if self.too_old(now) else None
+        """Give up and return the batch in flight, if it was in doubt for too long; else None."""
+        flight = self._in_flight
+        if flight is None or flight.doubt is None or now - flight.since <= self._max_age:
+            return None
+        return self._settle()
 
     def _flying(self) -> InFlight[E]:
         if self._in_flight is None:

@@ -12,7 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from temporalio.api.common.v1 import Payload
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.api.workflowservice.v1 import QueryWorkflowResponse
 from temporalio.client import Client, WorkflowHandle
 from temporalio.converter import DataConverter, DefaultPayloadConverter, PayloadConverter
 from temporalio.service import RPCError, RPCStatusCode
@@ -161,3 +162,22 @@ async def test_a_body_that_raises_is_no_cancelled_one_and_waits_for_the_stream(
         await asyncio.wait_for(Body(signals, ZeroDivisionError()).run(), PATIENCE)
     assert signals.tries > 1
     assert PayloadConverter.default.from_payloads(signals.payloads) == ["item"]
+
+
+async def test_a_question_under_a_rate_limit_is_asked_again_with_growing_pauses() -> None:
+    loop, tries = asyncio.get_running_loop(), 0
+    over = loop.time() + 1.0
+
+    async def query(*_: Any, **__: Any) -> QueryWorkflowResponse:
+        nonlocal tries
+        tries += 1
+        if loop.time() < over:
+            raise RPCError("rate limit exceeded", RPCStatusCode.RESOURCE_EXHAUSTED, b"")
+        payloads = PayloadConverter.default.to_payloads([7])
+        return QueryWorkflowResponse(query_result=Payloads(payloads=payloads))
+
+    client: Any = client_with(DataConverter.default)
+    client.workflow_service = SimpleNamespace(query_workflow=query)
+    stream = WorkflowStreamClient(handle_to(Signals()), client=client)
+    assert await asyncio.wait_for(stream.get_offset(), PATIENCE) == 7
+    assert 3 <= tries <= 7

@@ -701,6 +701,49 @@ async def test_a_batch_that_is_too_old_is_given_up_before_it_is_sent_again(
     assert (host.values, sequences(host)) == ([1, 2], [1, 2])
 
 
+async def test_a_flush_waits_for_no_second_batch_once_the_first_was_too_old(
+    host: FakeHost, make: MakePublisher
+) -> None:
+    host.faults["send"] = [unavailable()]
+    publisher = make(max_batch_bytes=1, max_retry_duration=timedelta(0))
+    for n in range(2):
+        publisher.publish("t", n)
+    with pytest.raises(BatchTimeoutError):
+        await publisher.flush()
+    assert (host.calls["send"], host.values, publisher.unsent) == (1, [], 1)
+    await publisher.flush()
+    assert host.values == [1]
+
+
+async def test_once_a_batch_was_too_old_exit_tries_what_is_left_once_and_names_it(
+    host: FakeHost, make: MakePublisher, unsent: Callable[[], list[str]]
+) -> None:
+    host.faults["send"] = [unavailable() for _ in range(9)]
+    publisher = make(max_batch_bytes=1, max_retry_duration=timedelta(0))
+    for n in range(3):
+        publisher.publish("t", n)
+    with pytest.raises(BatchTimeoutError) as raised:
+        await publisher.stop()
+    assert [batch.first for batch in raised.value.batches] == [0]
+    assert (host.calls["send"], publisher.unsent) == (2, 2)
+    del publisher, raised
+    assert [text.split(" for ")[0] for text in unsent()] == ["2 published items"]
+
+
+async def test_once_sending_failed_for_good_exit_tries_what_is_left_once(
+    host: FakeHost, make: MakePublisher
+) -> None:
+    publisher = make()
+    await failed_in_the_background(host, publisher)
+    host.faults["send"] = [unavailable() for _ in range(9)]
+    with pytest.raises(RPCError):
+        await publisher.stop()
+    assert host.calls["send"] == 2
+    host.faults["send"] = []
+    await publisher.flush()
+    assert host.values == [1]
+
+
 async def test_what_the_server_said_no_to_is_sent_however_late(
     host: FakeHost, make: MakePublisher
 ) -> None:

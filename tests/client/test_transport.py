@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -12,11 +14,17 @@ from google.protobuf.message import Message
 from temporalio.api.common.v1 import GrpcStatus, Payload
 from temporalio.api.enums.v1 import ResourceExhaustedCause
 from temporalio.api.errordetails.v1 import QueryFailedFailure, ResourceExhaustedFailure
+from temporalio.client import WorkflowUpdateFailedError
 from temporalio.converter import DataConverter, PayloadCodec
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from streamlib.client.transport import BatchRefusedError, TemporalTransport
-from streamlib.errors import Cause, StreamNotFoundError, StreamUnavailableError
+from streamlib.client.transport import (
+    BatchRefusedError,
+    TemporalTransport,
+    TruncatedDuringPollError,
+)
+from streamlib.errors import Cause, NotAStreamError, StreamNotFoundError, StreamUnavailableError
 
 
 def transport_that_meets(
@@ -173,3 +181,49 @@ async def test_an_error_of_a_wrapped_handle_is_its_own_and_asks_the_codec_only_t
     assert codec.asked == 1
     with pytest.raises(ZeroDivisionError):
         await transport_through(codec, ZeroDivisionError()).send(BATCH)
+
+
+# --- the poll update
+
+
+def polling(kind: str) -> TemporalTransport:
+    """A transport whose poll update fails, as one of that type."""
+
+    async def fails(*_: Any, **__: Any) -> None:
+        raise WorkflowUpdateFailedError(ApplicationError("as it is", type=kind))
+
+    handle: Any = SimpleNamespace(execute_update=fails, id="order-1", run_id=None)
+    client: Any = SimpleNamespace(
+        data_converter=DataConverter.default,
+        namespace="default",
+        get_workflow_handle=lambda *_, **__: handle,
+    )
+    return TemporalTransport(handle, client)
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("AcceptedUpdateCompletedWorkflow", StreamUnavailableError),  # the run closed meanwhile
+        ("StreamDraining", StreamUnavailableError),
+        ("TruncatedOffset", TruncatedDuringPollError),
+        ("Anything", NotAStreamError),
+    ],
+)
+async def test_what_a_poll_update_failed_of_says_whether_to_try_again(
+    kind: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        await polling(kind).poll("run", [], 0)
+
+
+def test_importing_the_library_does_not_make_the_exit_wait() -> None:
+    program = """
+import atexit, time
+registered = []
+atexit.register = lambda call, *args, **options: registered.append(call)
+import streamlib
+assert time.sleep not in registered
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -19,6 +19,7 @@ import streamlib.client.feed
 import streamlib.client.patience
 from streamlib import RunSnapshot, StreamNotFoundError, StreamWatch, Subscription, WaitingBatch
 from streamlib.client.registry import shared_feed
+from streamlib.client.tally import KEPT
 from tests.client.test_subscriber import feeds_running, rest, subscribe, take, waits
 from tests.fakes import (
     NOON,
@@ -184,6 +185,66 @@ async def test_batches_that_no_task_has_handled_are_listed_oldest_first(host: Fa
         host.note(event(6, "TASK_COMPLETED"))
         await now(watch)
         assert (watch.waiting_count, await watch.waiting()) == (0, [])
+
+
+async def test_each_batch_that_waits_is_decoded_once_however_often_somebody_looks(
+    host: FakeHost,
+) -> None:
+    decoded = []
+
+    async def counted(payloads: Sequence[Payload]) -> list[Any]:
+        decoded.append(payloads)
+        return await decode(payloads)
+
+    def watch() -> StreamWatch:
+        return StreamWatch(lambda: shared_feed(host.key, lambda: FakeTransport(host)), counted)
+
+    host.note(event(1, "STARTED"), signaled(2), signaled(3))
+    async with watch() as one, watch() as two:
+        await now(one)
+        for _ in range(10):
+            assert [batch.sequence for batch in await one.waiting()] == [2, 3]
+        assert await two.waiting() == await one.waiting()
+        assert len(decoded) == 2
+        host.note(signaled(4))
+        await now(one)
+        assert len(await one.waiting()) == 3
+        assert len(decoded) == 3
+        host.work()
+        await now(one)
+        assert await one.waiting() == []
+
+
+async def test_of_more_batches_than_are_kept_the_decoded_ones_go_with_the_oldest(
+    host: FakeHost,
+) -> None:
+    host.note(event(1, "STARTED"), *(signaled(n) for n in range(KEPT)))
+    async with watching(host) as watch:
+        await now(watch)
+        assert [batch.sequence for batch in await watch.waiting(3)] == [0, 1, 2]
+        host.note(signaled(1), signaled(2))
+        await now(watch)
+        assert [batch.sequence for batch in await watch.waiting(2)] == [2, 3]
+        assert watch._feed is not None
+        assert len(watch._feed.tally.decoded) == 2
+
+
+async def test_who_asks_an_ended_watch_again_and_again_can_be_stopped(host: FakeHost) -> None:
+    host.close()
+    watch = watching(host)
+    await rest_of(watch)
+
+    async def for_ever() -> None:
+        while True:
+            async for _ in watch:
+                pass
+
+    task = asyncio.create_task(for_ever())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task], timeout=5)
+    assert task.cancelled()
 
 
 @pytest.mark.parametrize("args", [(1,), ({"items": 1},), ({}, {}), (b"\xff",)])

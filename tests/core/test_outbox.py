@@ -96,8 +96,6 @@ def test_what_was_in_doubt_for_longer_than_it_may_is_given_up_before_it_is_sent_
     first = box.next_batch(now=1.0)
     box.doubt("no answer")
     assert box.expire(now=11.0) is None, "just as old as it may be"
-    assert not box.too_old(now=11.0)
-    assert box.too_old(now=11.1)
     assert box.expire(now=11.1) == InFlight(first, 1.0, "no answer")
     assert (box.settled, box.in_flight) == (1, None)
     assert box.next_batch(now=12.0) == OutgoingBatch(("b",), 2), "its sequence went with it"

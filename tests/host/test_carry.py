@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -14,12 +15,13 @@ from temporalio.contrib import workflow_streams as peer
 from temporalio.converter import PayloadConverter
 
 from streamlib.core.dedup import PublisherRow, Publishers
-from streamlib.core.hosting import ANSWER_FRAME_BYTES, Carried
+from streamlib.core.hosting import ANSWER_FRAME_BYTES, Carried, HostedStream
 from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
 from streamlib.core.log import Log
 from streamlib.errors import MalformedInputError, StateTooLargeError
 from streamlib.host.carry import (
     Measure,
+    arguments,
     carried_identity,
     carried_limits,
     newer_bytes,
@@ -277,3 +279,56 @@ async def test_the_peer_refuses_a_packed_state_instead_of_losing_items() -> None
 def test_a_packed_log_that_is_damaged_is_named_as_such(damage: str) -> None:
     with pytest.raises(MalformedInputError, match="compressed log"):
         restore(WorkflowStreamState(log=damage))
+
+
+# --- the arguments of the next run
+
+
+def hosted(count: int, limits: StreamLimits) -> HostedStream:
+    stream = HostedStream(Log(10), Publishers(), now=NOON, limits=limits)
+    noise = random.Random(1)
+    values = [noise.randbytes(1_500).hex() for _ in range(count)]
+    stream.take([encode_item("t", value, CONVERTER) for value in values], "p", 1, NOON)
+    return stream
+
+
+def handed_over(stream: HostedStream, ballast: str = "", truncate: bool = False) -> Any:
+    def state(log: Log, packed: bool) -> WorkflowStreamState:
+        return state_of(log, stream.publishers, NOON, HOUR, limits=stream.limits, packed=packed)
+
+    build = lambda state: [state, ballast]  # noqa: E731
+    [handed, _] = arguments(stream, build, CONVERTER, state, truncate=truncate)
+    return handed
+
+
+SMALL = StreamLimits(state_bytes=50_000)
+
+
+def test_a_hand_over_is_plain_where_that_fits_and_packed_where_only_that_does() -> None:
+    assert type(handed_over(hosted(10, SMALL)).log) is list
+    assert type(handed_over(hosted(14, SMALL)).log) is str
+    assert type(handed_over(hosted(400, LEGACY)).log) is list, "what a run began with decides"
+
+
+def test_what_does_not_fit_raises_and_nothing_is_lost() -> None:
+    stream = hosted(40, SMALL)
+    with pytest.raises(StateTooLargeError) as raised:
+        handed_over(stream)
+    assert raised.value.limit == 50_000 < raised.value.size
+    assert (stream.log.base_offset, stream.log.end_offset) == (10, 50)
+
+
+def test_asked_to_truncate_it_drops_as_many_of_the_oldest_as_it_must_and_few_more() -> None:
+    stream = hosted(40, SMALL)
+    handed = handed_over(stream, truncate=True)
+    assert handed.base_offset == stream.log.base_offset > 10
+    assert stream.log.end_offset == 50
+    assert 18 <= len(stream.log) <= 25
+
+
+def test_where_truncating_does_not_help_nothing_is_truncated() -> None:
+    for count in (0, 5):
+        stream = hosted(count, SMALL)
+        with pytest.raises(StateTooLargeError):
+            handed_over(stream, ballast="x" * 60_000, truncate=True)
+        assert len(stream.log) == count

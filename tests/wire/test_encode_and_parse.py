@@ -34,7 +34,7 @@ from streamlib.wire.encode import (
     text_size,
     wire_size,
 )
-from streamlib.wire.parse import parse_answer, parse_poll, parse_publish
+from streamlib.wire.parse import claimed_publisher, parse_answer, parse_poll, parse_publish
 from streamlib.wire.shapes import IncomingBatch, PollInput, PollResult
 
 CONVERTER = PayloadConverter.default
@@ -485,3 +485,19 @@ def test_null_is_an_empty_list_as_some_languages_write_it() -> None:
     assert parse_poll([{"topics": None, "from_offset": 3}]) == PollInput([], 3)
     answer = {"items": None, "next_offset": 3, "more_ready": False}
     assert parse_answer(answer).page.items == []
+
+
+@pytest.mark.parametrize(
+    ("args", "claimed"),
+    [
+        (({"publisher_id": "p", "items": 1},), "p"),
+        (({"publisher_id": 7},), ""),
+        (({"publisher_id": "p" * 1_001},), ""),
+        (({},), ""),
+        ((7,), ""),
+        ((), ""),
+        (({"publisher_id": "p"}, 1), ""),
+    ],
+)
+def test_a_refused_batch_is_of_whom_it_says_if_it_says_so(args: Any, claimed: str) -> None:
+    assert claimed_publisher(args) == claimed
