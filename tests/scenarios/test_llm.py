@@ -36,7 +36,8 @@ from streamlib import WorkflowStreamClient
 from streamlib.lab.lessons.llm import COMMAND
 from streamlib.lab.machine import scripted, workers
 from streamlib.lab.machine.scripted_llm import text_of, tokens_of
-from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMInput, LLMWorkflow, decode, source
+from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMInput, LLMWorkflow, decode
+from streamlib.scenarios.model import source
 from streamlib.scenarios.transcript import EVENTS, Event, RetryEvent, TextDelta, Transcript
 
 from .terminals import Terminal

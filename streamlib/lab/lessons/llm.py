@@ -27,7 +27,8 @@ from streamlib.lab.machine.scripted import Scripted
 from streamlib.lab.machine.workers import Worker
 from streamlib.lab.session import Session
 from streamlib.scenarios.home import home, location
-from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMInput, LLMWorkflow, source
+from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMInput, LLMWorkflow
+from streamlib.scenarios.model import source
 from streamlib.scenarios.terminal import plain
 
 WORKER = "llm-worker"
