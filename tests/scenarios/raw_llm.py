@@ -100,10 +100,17 @@ class RawServer:
             ready.set()
             await done.wait()
             server.close()
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
                 task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.sleep(0)  # their connections close
 
-        thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+        def work() -> None:
+            loop.run_until_complete(serve())
+            loop.close()
+
+        thread = threading.Thread(target=work)
         thread.start()
         ready.wait(10)
         try:
@@ -111,8 +118,6 @@ class RawServer:
         finally:
             loop.call_soon_threadsafe(done.set)
             thread.join(10)
-            loop.run_until_complete(asyncio.sleep(0.05))
-            loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

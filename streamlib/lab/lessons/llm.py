@@ -86,9 +86,11 @@ class LLM:
 
         Args:
             kind: `drop` (the connection breaks), `cut` (it closes in good order, too early),
-                `stall` (no more tokens), or an HTTP status such as `429`.
+                `stall` (no more tokens), `keep-alive` (the same, with signs of life), `length`
+                (the model's limit of tokens), `refuse` (the model does), or an HTTP status such
+                as `429`.
             times: How many requests.
-            after: How many tokens come first, unless it is a status.
+            after: How many tokens come first, unless it is a status or a refusal.
             retry_after: Seconds that the server asks to wait for, with a status.
 
         Raises:

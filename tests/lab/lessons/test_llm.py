@@ -80,7 +80,9 @@ async def test_a_cell_starts_it_finds_it_again_and_ends_it_with_what_it_had_left
     await llm.fail("429", times=2)
     assert llm.server is not None
     assert [each["kind"] for each in (await llm.server.control())["faults"]] == ["429", "429"]
-    with pytest.raises(lab.LabError, match="none of drop, cut, stall"):
+    with pytest.raises(
+        lab.LabError, match="none of drop, cut, stall, keep-alive, length, refuse or a status"
+    ):
         await llm.fail("explode")
     await llm.worker.kill()
     left = await llm.ask("nobody answers this")
