@@ -27,11 +27,12 @@ NESTED = "print(asyncio.run(main()))"
 RAN = "main ran, later\n"
 
 RUNNER = """
+waiting = main()
 try:
-    asyncio.Runner().run(waiting := main())
-except (RuntimeError, AttributeError) as error:  # Python 3.10 has none
+    asyncio.Runner().run(waiting)
+except (RuntimeError, AttributeError):  # Python 3.10 has none
     print("refused")
-waiting = None
+waiting.close()
 """
 
 VIEWED = """

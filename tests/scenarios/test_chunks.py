@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletionChunk
 
@@ -77,6 +77,7 @@ def in_pieces(text: str, cuts: list[int]) -> list[str]:
     ]
 
 
+@settings(deadline=None)  # a busy machine stands still for longer
 @given(
     st.text(min_size=1, max_size=30),
     st.lists(st.integers(0, 60), max_size=6),
@@ -106,6 +107,7 @@ def test_the_text_is_the_concatenation_and_the_end_is_right(
     assert shown == text + (f"\n\n[{note}]" if note else "")
 
 
+@settings(deadline=None)  # a busy machine stands still for longer
 @given(st.lists(st.text(st.sampled_from("ab\ud83d\ude42"), max_size=4), max_size=6))
 def test_halves_of_characters_are_joined_and_strays_replaced(pieces: list[str]) -> None:
     chunks = [{"choices": [choice(content=piece)]} for piece in pieces]
@@ -114,6 +116,7 @@ def test_halves_of_characters_are_joined_and_strays_replaced(pieces: list[str]) 
     assert text == together.decode("utf-16-le", "replace") + "!"
 
 
+@settings(deadline=None)  # a busy machine stands still for longer
 @given(JSON, JSON, JSON, JSON)
 def test_nothing_that_is_json_makes_it_fail(one: Any, two: Any, three: Any, four: Any) -> None:
     for chunk in (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamlib.scenarios import failures
@@ -67,6 +67,7 @@ def test_an_error_in_mid_stream_is_as_the_http_answer_would_be(
     assert says in failure.says
 
 
+@settings(deadline=None)  # a busy machine stands still for longer
 @given(
     st.sampled_from([400, 401, 404, 429, 500]),
     st.text("abcdefghijklmnopqrstuvwxyz_", min_size=8).filter(lambda key: key not in CODES),
@@ -113,6 +114,7 @@ def test_what_a_server_asks_to_wait_for(value: str, expected: float | None) -> N
     assert seconds(value) == expected
 
 
+@settings(deadline=None)  # a busy machine stands still for longer
 @given(st.text() | st.floats().map(str) | st.datetimes().map(str))
 def test_no_header_makes_it_fail(value: str) -> None:
     asked = retry_after(value, NOW)

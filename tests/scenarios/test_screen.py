@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamlib.scenarios.terminal import Screen, ending_quietly, plain, widest
@@ -47,6 +47,7 @@ def printed(columns: int, taken_back: list[str], last: str) -> str:
     return out.getvalue()
 
 
+@settings(max_examples=50, deadline=None)  # a busy machine stands still for longer
 @given(st.lists(TEXT, max_size=4), TEXT, st.integers(2, 12), st.data())
 def test_after_any_rewinds_only_the_last_text_is_seen_on_whatever_terminal(
     taken_back: list[str], last: str, columns: int, data: st.DataObject

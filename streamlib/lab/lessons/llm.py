@@ -28,7 +28,7 @@ from streamlib.lab.machine.workers import Worker
 from streamlib.lab.session import Session
 from streamlib.scenarios.home import home, location
 from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMInput, LLMWorkflow
-from streamlib.scenarios.model import source
+from streamlib.scenarios.model import settings, source
 from streamlib.scenarios.terminal import plain
 
 WORKER = "llm-worker"
@@ -137,8 +137,10 @@ async def start_llm(session: Session, *, quiet: bool = False) -> LLM:
 
     Raises:
         LabError: The scripted LLM did not start.
+        NoLLMError: What the environment says cannot be used.
         WorkerDiedError: The worker died while it started; holds the end of its log.
     """
+    settings()  # refused here, not by a worker that dies
     named, server = source(), None
     if named is None:
         server = await scripted.start()
