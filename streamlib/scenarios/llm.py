@@ -100,7 +100,7 @@ async def _heartbeats() -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def _while_wanted() -> AsyncIterator[None]:
-    """End in one quiet line if the workflow was cancelled or terminated: nobody waits for us."""
+    """End in one quiet line once nobody waits: the workflow has ended, or took us for dead."""
     try:
         yield
         return
@@ -110,7 +110,8 @@ async def _while_wanted() -> AsyncIterator[None]:
         told = activity.cancellation_details()
         if told is None or not told.not_found:  # the worker shuts down, say
             raise
-    log.warning("workflow %s has ended: its text is not wanted", activity.info().workflow_id)
+    info = activity.info()
+    log.warning("%s, attempt %s: nobody waits for it any more", info.workflow_id, info.attempt)
     activity.raise_complete_async()  # there is nobody to report to, not even a failure
 
 
