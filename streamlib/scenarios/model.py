@@ -171,9 +171,10 @@ async def _said(client: openai.AsyncOpenAI, prompt: str) -> AsyncIterator[Said]:
         Exception: Whatever `openai` raises, and what it lets through.
     """
     told, loop = settings(), asyncio.get_running_loop()
+    completions = client.chat.completions  # loads modules, the first time: that is not its silence
     until = loop.time() + told.timeout
     chunks = await asyncio.wait_for(
-        client.chat.completions.create(
+        completions.create(
             model=told.model, messages=[{"role": "user", "content": prompt}], stream=True
         ),
         told.timeout,

@@ -104,7 +104,8 @@ def _load_openai() -> None:
             "no LLM is configured. Set OPENAI_API_KEY for OpenAI, or OPENAI_BASE_URL for any "
             "compatible server; or run `python worker.py --llm`, which brings a scripted one."
         )
-    importlib.import_module("openai")
+    for module in ("openai", "openai.resources.chat"):  # the second one it would load later
+        importlib.import_module(module)
     print(f"the text comes from {named}", flush=True)
 
 

@@ -221,7 +221,7 @@ ACCEPTED: dict[str, tuple[Play, str]] = {
         "All.",
     ),
     "thoughts beside the text": (
-        [OK, chunk(reasoning_content="hm"), 0.7, chunk(reasoning="hm"), 0.7, *GOOD[1:]],
+        [OK, chunk(reasoning_content="hm"), 1.3, chunk(reasoning="hm"), 1.3, *GOOD[1:]],
         TEXT,
     ),
     "two choices, interleaved": (
@@ -345,7 +345,7 @@ def outcomes(server: str, raw: RawServer) -> Iterator[dict[str, Outcome]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENAI_API_KEY", KEY)
         patch.setenv("OPENAI_BASE_URL", raw.base_url)
-        patch.setenv("LLM_TIMEOUT", "1")
+        patch.setenv("LLM_TIMEOUT", "2")
         try:
             yield asyncio.run(all_of_them())
         finally:
