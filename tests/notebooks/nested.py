@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
-from tests.notebooks.running import Kernel, Ran
+from tests.notebooks.running import Kernel
 
 MAIN = """
 import asyncio
@@ -33,6 +31,15 @@ try:
 except (RuntimeError, AttributeError):  # Python 3.10 has none
     print("refused")
 waiting.close()
+"""
+
+SLEEP = """
+import sys
+print("begun", flush=True)
+try:
+    asyncio.run(asyncio.sleep(60))
+finally:
+    outcome = sys.exc_info()[0].__name__
 """
 
 VIEWED = """
@@ -73,15 +80,15 @@ async def all_cells_queued_twice(kernel: Kernel) -> None:
 
 async def an_interrupt_in_a_nested_call(kernel: Kernel) -> None:
     """*Interrupt* ends that cell; the next ones run, nested and not."""
-    cells = [MAIN, "print('begun'); asyncio.run(asyncio.sleep(60))"]
-    running = asyncio.create_task(kernel.execute([(cell, cell) for cell in cells], seconds=30))
-    await asyncio.sleep(2.0)  # nothing tells from outside that the sleep has begun
+    cells = [(MAIN, MAIN), ("sleep", SLEEP)]
+    begun = await kernel.execute(
+        cells, seconds=30, until=lambda ran: bool(ran.printed or ran.ended)
+    )
+    assert begun[1].printed == "begun\n"
     await kernel.manager.interrupt_kernel()
-    ran: list[Ran] = await running
-    assert (ran[1].printed, ran[1].error.split(":")[0]) == ("begun\n", "KeyboardInterrupt")
-    cells = [NESTED, "print(await main())", NESTED]
-    after = await kernel.execute([(cell, cell) for cell in cells], seconds=30)
-    assert [each.printed for each in after] == [RAN, RAN, RAN]
+    cells = [(cell, cell) for cell in ("print(outcome)", NESTED, "print(await main())", NESTED)]
+    after = await kernel.execute(cells, seconds=30)
+    assert [each.printed for each in after] == ["KeyboardInterrupt\n", RAN, RAN, RAN]
 
 
 async def a_live_view_beside_it(kernel: Kernel) -> None:
