@@ -10,7 +10,7 @@ configured, the lab's scripted one. It leaves them running when it ends (`make s
 import sys
 
 from streamlib.scenarios.connect import target
-from streamlib.scenarios.llm import source
+from streamlib.scenarios.model import source
 from streamlib.scenarios.worker import main
 
 

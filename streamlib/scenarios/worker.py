@@ -17,15 +17,19 @@ import os
 import signal
 import socket
 import sys
+import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
+from streamlib import UnsentItemsWarning
 from streamlib.scenarios import ACTIVITIES, TASK_QUEUE, WORKFLOWS
 from streamlib.scenarios.connect import OneLineError, connect
-from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMWorkflow, source, stream_completion
+from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMWorkflow, stream_completion
+from streamlib.scenarios.model import NoLLMError, settings, source
 
 Prepare = Callable[[bool], Awaitable[None]]
 """Awaited first; told whether the worker is the one for the LLM."""
@@ -41,10 +45,6 @@ is how long every workflow would stand still in a lesson that kills the worker a
 HEARTBEATS = timedelta(seconds=1)
 """How often heartbeats reach the server at least: with the SDK's default, 80 % of a time-out of
 3 s, a busy machine is soon taken for a dead one."""
-
-
-class NoLLMError(OneLineError):
-    """There is no LLM to ask; the message says what to do."""
 
 
 def identity(pid: int) -> str:
@@ -66,7 +66,8 @@ async def run_worker(
 
     Raises:
         ServerUnavailableError: No server answers.
-        NoLLMError: For the LLM: `openai` is not installed, or nothing says which LLM to ask.
+        NoLLMError: For the LLM: `openai` is not installed, nothing says which LLM to ask, or
+            what says it cannot be used.
     """
     if llm:
         _load_openai()
@@ -97,13 +98,25 @@ def _load_openai() -> None:
     """Import it before the first activity does: it takes a second, in which nothing else runs."""
     if importlib.util.find_spec("openai") is None:
         raise NoLLMError("`openai` is not installed: `make lab`, or `pip install streamlib[llm]`.")
+    settings()  # refused here, not at each attempt
     if (named := source()) is None:
         raise NoLLMError(
             "no LLM is configured. Set OPENAI_API_KEY for OpenAI, or OPENAI_BASE_URL for any "
             "compatible server; or run `python worker.py --llm`, which brings a scripted one."
         )
-    importlib.import_module("openai")
+    for module in ("openai", "openai.resources.chat"):  # the second one it would load later
+        importlib.import_module(module)
     print(f"the text comes from {named}", flush=True)
+
+
+def in_one_line(record: logging.LogRecord) -> bool:
+    """What an activity raised on purpose is logged in one line; anything else has its traceback."""
+    error = record.exc_info[1] if record.exc_info else None
+    told = getattr(record, "temporal_activity", None)
+    if isinstance(error, ApplicationError) and told:
+        record.msg, record.exc_info = "%s, attempt %s: %s", None
+        record.args = (told["workflow_id"], told["attempt"], error)
+    return True
 
 
 def main(arguments: Sequence[str] | None = None, *, prepare: Prepare | None = None) -> int:
@@ -123,6 +136,10 @@ def main(arguments: Sequence[str] | None = None, *, prepare: Prepare | None = No
     llm: bool = given.llm
     task_queue: str = given.task_queue or (LLM_TASK_QUEUE if llm else TASK_QUEUE)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(in_one_line)
+    if llm:  # a question that was cancelled leaves text unsent: nobody waits for it
+        warnings.simplefilter("ignore", UnsentItemsWarning)
 
     async def run() -> None:
         if prepare:

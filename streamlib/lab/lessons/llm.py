@@ -27,7 +27,8 @@ from streamlib.lab.machine.scripted import Scripted
 from streamlib.lab.machine.workers import Worker
 from streamlib.lab.session import Session
 from streamlib.scenarios.home import home, location
-from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMInput, LLMWorkflow, source
+from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMInput, LLMWorkflow
+from streamlib.scenarios.model import settings, source
 from streamlib.scenarios.terminal import plain
 
 WORKER = "llm-worker"
@@ -85,9 +86,11 @@ class LLM:
 
         Args:
             kind: `drop` (the connection breaks), `cut` (it closes in good order, too early),
-                `stall` (no more tokens), or an HTTP status such as `429`.
+                `stall` (no more tokens), `keep-alive` (the same, with signs of life), `length`
+                (the model's limit of tokens), `refuse` (the model does), or an HTTP status such
+                as `429`.
             times: How many requests.
-            after: How many tokens come first, unless it is a status.
+            after: How many tokens come first, unless it is a status or a refusal.
             retry_after: Seconds that the server asks to wait for, with a status.
 
         Raises:
@@ -134,8 +137,10 @@ async def start_llm(session: Session, *, quiet: bool = False) -> LLM:
 
     Raises:
         LabError: The scripted LLM did not start.
+        NoLLMError: What the environment says cannot be used.
         WorkerDiedError: The worker died while it started; holds the end of its log.
     """
+    settings()  # refused here, not by a worker that dies
     named, server = source(), None
     if named is None:
         server = await scripted.start()
