@@ -36,6 +36,7 @@ from streamlib import (
     WorkflowStreamState,
 )
 
+from .connect import task_queue
 from .terminal import Screen
 from .transcript import EVENTS, Event, RetryEvent, TextComplete, TextDelta, Transcript
 
@@ -224,7 +225,7 @@ async def run(client: Client) -> None:
         LLMWorkflow.run,
         LLMInput(PROMPT),
         id=f"workflow-stream-llm-{uuid.uuid4().hex[:8]}",
-        task_queue=LLM_TASK_QUEUE,
+        task_queue=task_queue(LLM_TASK_QUEUE),
     )
     stream = WorkflowStreamClient.create(client, handle.id)
     converter = client.data_converter.payload_converter

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
-from streamlib.lab.__main__ import JUPYTER_DEFAULTS
+from streamlib.lab.jupyter import DEFAULTS
 from streamlib.lab.machine import processes
 
 CHROMIUM_FLAGS = [
@@ -66,7 +66,7 @@ def jupyter(folder: Path, notebooks: Path) -> Iterator[Jupyter]:
     shutil.copytree(notebooks, work, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     settings = folder / "config" / "labconfig" / "default_setting_overrides.json"
     settings.parent.mkdir(parents=True)
-    settings.write_text(json.dumps(JUPYTER_DEFAULTS))
+    settings.write_text(json.dumps(DEFAULTS))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -54,7 +54,7 @@ async def test_worker_py_says_in_one_line_that_the_server_is_not_there(run: Run)
 
 
 async def test_ctrl_c_on_open_ends_what_it_started(run: Run) -> None:
-    program = run("-m", "streamlib.lab", "open")
+    program = run("-m", "streamlib.lab", "lab")
     program.until_prints("token=")
     assert pid_of("server") is not None
     assert pid_of("worker") is not None
@@ -72,7 +72,7 @@ async def test_ctrl_c_on_open_ends_what_it_started(run: Run) -> None:
 async def test_ctrl_c_on_open_leaves_what_was_there(run: Run) -> None:
     started = await server.start()
     worker = await workers.start()
-    program = run("-m", "streamlib.lab", "open")
+    program = run("-m", "streamlib.lab", "lab")
     program.until_prints("token=")
     assert program.ctrl_c(20) == 0
     assert "still running" in program.printed

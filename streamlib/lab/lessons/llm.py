@@ -26,6 +26,7 @@ from streamlib.lab.machine import scripted, workers
 from streamlib.lab.machine.scripted import Scripted
 from streamlib.lab.machine.workers import Worker
 from streamlib.lab.session import Session
+from streamlib.scenarios.connect import task_queue
 from streamlib.scenarios.home import home, location
 from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMInput, LLMWorkflow, source
 from streamlib.scenarios.terminal import plain
@@ -73,7 +74,7 @@ class LLM:
             LLMWorkflow.run,
             LLMInput(prompt),
             id=workflow_id,
-            task_queue=LLM_TASK_QUEUE,
+            task_queue=task_queue(LLM_TASK_QUEUE),
             execution_timeout=FORGOTTEN,
         )
         return self.client.get_workflow_handle_for(LLMWorkflow.run, workflow_id)
@@ -143,7 +144,7 @@ async def start_llm(session: Session, *, quiet: bool = False) -> LLM:
         named = str(server)
     purpose = server.base_url if server else named
     worker = await workers.start(
-        WORKER, task_queue=LLM_TASK_QUEUE, command=COMMAND, purpose=purpose
+        WORKER, task_queue=task_queue(LLM_TASK_QUEUE), command=COMMAND, purpose=purpose
     )
     llm = LLM(session.client, worker, named, server)
     if not quiet:

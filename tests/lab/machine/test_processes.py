@@ -111,7 +111,7 @@ async def test_a_pid_that_now_belongs_to_somebody_else_is_not_touched(own_home: 
     try:
         record = own_home / "run" / "one.json"
         record.parent.mkdir(parents=True)
-        record.write_text(json.dumps({"pid": stranger.pid, "created": 1000.0, "facts": {}}))
+        record.write_text(json.dumps({"pid": stranger.pid, "born": "1000.0", "facts": {}}))
         assert processes.find("one") is None
         mistaken = processes.last("one")
         assert mistaken is not None
