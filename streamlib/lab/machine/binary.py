@@ -95,10 +95,10 @@ async def version(path: Path) -> str:
     """
     try:
         said = await _run(path, "--version")
-    except OSError as error:
-        raise UnusableError(f"does not run here ({error.strerror})") from error
     except asyncio.TimeoutError:
         raise UnusableError(f"does not answer within {LOOK_TIMEOUT:.0f} s") from None
+    except OSError as error:
+        raise UnusableError(f"does not run here ({error.strerror})") from error
     found = re.match(r"temporal version (\S+ \(Server (\d+)\.(\d+)\.[^)]*\))", said)
     if found is None:
         raise UnusableError("is another program: it does not say a version of Temporal's server")
