@@ -7,12 +7,13 @@ on an old Python 3 too, to say which one is needed.
 
 from __future__ import annotations
 
-import argparse
 import signal
-import sys
 
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is work to end calmly: just end
+
+import argparse  # noqa: E402
+import sys  # noqa: E402
 
 OLDEST = (3, 10)
 

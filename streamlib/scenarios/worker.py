@@ -21,7 +21,7 @@ from datetime import timedelta
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError
@@ -82,6 +82,7 @@ async def run_worker(
     Raises:
         ServerUnavailableError: No server answers.
         NoLLMError: For the LLM: `openai` is not installed, or nothing says which LLM to ask.
+        RPCError: There is no such namespace, or it may not be used.
         CancelledError: Cancelled; it has ended. Where a server that is gone keeps it from that,
             the process exits here, with 0.
     """
@@ -91,6 +92,9 @@ async def run_worker(
     waiting = Waiting(target().address)
     async with waiting.told():
         client = waiting.client = client or await connect()
+        # The SDK would look too, and say the same as a bare RuntimeError.
+        namespace = DescribeNamespaceRequest(namespace=client.namespace)
+        await client.workflow_service.describe_namespace(namespace)
         worker = Worker(
             client,
             task_queue=task_queue,
