@@ -12,8 +12,8 @@ import signal
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is work to end calmly: just end
 
-import argparse  # noqa: E402
-import sys  # noqa: E402
+import argparse
+import sys
 
 OLDEST = (3, 10)
 
