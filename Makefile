@@ -1,7 +1,7 @@
 # Two commands matter: `make lab` and `make test`. Works with GNU make 3.81 (macOS).
 
 # The newest suitable Python; `make PYTHON=python3.11 ...` picks another one for a fresh .venv.
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.10 python3; do \
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3.10 python3; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; \
 	then echo $$p; break; fi; done)
 BIN := .venv/bin

@@ -24,7 +24,7 @@ from streamlib.scenarios.home import ROOM, location, problem, room
 from streamlib.scenarios.program import in_one_line
 
 LOOPBACK = ("127.", "::1", "::ffff:127.")
-TRIED = ((3, 10), (3, 13))
+TRIED = ((3, 10), (3, 14))
 """The oldest Python that is supported, and the newest on which the course was tried."""
 OLDEST = {"jupyterlab": (4, 4), "ipykernel": (6, 29), "ipywidgets": (8, 1), "anywidget": (0, 9)}
 
@@ -67,9 +67,19 @@ def _package(name: str, oldest: tuple[int, ...]) -> Part:
     try:
         found = metadata.version(name)
     except metadata.PackageNotFoundError:
-        return Part(name, False, "not installed", f"`make lab` installs it ({wanted} or later)")
+        return Part(
+            name,
+            False,
+            "not installed",
+            f"`make lab` (or `pip install 'streamlib[lab]'`) installs it ({wanted} or later)",
+        )
     ok = _numbers(found.split(".")) >= oldest
-    return Part(name, ok, found, "" if ok else f"needs {wanted} or later: `make lab`")
+    return Part(
+        name,
+        ok,
+        found,
+        "" if ok else f"`make lab`, or `pip install 'streamlib[lab]'`: {wanted} or later",
+    )
 
 
 def _numbers(parts: Iterable[str]) -> tuple[int, ...]:
