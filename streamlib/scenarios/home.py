@@ -37,9 +37,8 @@ def location() -> Path:
     `$STREAMLIB_HOME`, else `.streamlib` in the checkout, else `~/.streamlib`.
     """
     chosen = os.environ.get("STREAMLIB_HOME")
-    if chosen:
-        return Path(chosen).expanduser().resolve()
-    return (checkout() or Path.home()) / ".streamlib"
+    folder = Path(chosen).expanduser() if chosen else (checkout() or Path.home()) / ".streamlib"
+    return folder.resolve()  # by one name, whoever asks: it marks processes
 
 
 def home() -> Path:
