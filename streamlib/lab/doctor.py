@@ -114,6 +114,9 @@ async def _binary() -> tuple[Part, ...]:
 
 
 async def _server_version() -> tuple[Part, ...]:
+    nothing = Part("server version", False, "unknown", "start the server first")
+    if server.last() is None:  # whoever answers at the usual address is not ours
+        return (nothing,)
     try:
         client = await connect()
         info = await client.workflow_service.get_system_info(GetSystemInfoRequest())
@@ -121,7 +124,7 @@ async def _server_version() -> tuple[Part, ...]:
         request = DescribeNamespaceRequest(namespace=client.namespace)
         await client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=10))
     except ServerUnavailableError:
-        return (Part("server version", False, "unknown", "start the server first"),)
+        return (nothing,)
     except RPCError as error:
         todo = "set TEMPORAL_NAMESPACE, or the Temporal profile, to one that may be used"
         said = in_one_line(error) or str(error)

@@ -46,7 +46,12 @@ def environment(tmp_path: Path) -> dict[str, str]:
     home.mkdir()
     # Downloads that are there already are used again: what is tested is not the network.
     cache = os.environ.get("UV_CACHE_DIR", str(Path.home() / ".cache" / "uv"))
-    return {"HOME": str(home), "STREAMLIB_HOME": str(home / ".streamlib"), "UV_CACHE_DIR": cache}
+    return {
+        "HOME": str(home),
+        "PATH": "/usr/bin:/bin",
+        "STREAMLIB_HOME": str(home / ".streamlib"),
+        "UV_CACHE_DIR": cache,
+    }
 
 
 def test_the_wheel_holds_the_notebooks_and_all_that_views_need(wheel: Path) -> None:
