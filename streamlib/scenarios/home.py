@@ -11,7 +11,6 @@ import os
 import secrets
 import shutil
 import stat
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -105,16 +104,18 @@ def write_private(path: Path, text: str) -> None:
     """Write a file whole or not at all, readable by nobody else; a link there is replaced.
 
     Raises:
-        OSError: It cannot be written; what was there is as it was.
+        HomeError: It cannot be written; what was there is as it was.
     """
-    descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    fresh = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with os.fdopen(os.open(fresh, flags, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
         os.replace(fresh, path)
-    except BaseException:
-        Path(fresh).unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        raise HomeError(f"{path} cannot be written: {_why(error)}.") from error
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def learner() -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,3 +99,36 @@ def test_a_learner_has_one_name_for_good_and_another_home_another(
     assert (len(name), name) == (6, learner())
     monkeypatch.setenv("STREAMLIB_HOME", str(tmp_path / "other"))
     assert learner() != name
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts in a namespace are Linux's")
+def test_a_disk_that_is_full_in_mid_run_is_said_in_one_sentence(tmp_path: Path) -> None:
+    code = (
+        "from streamlib.scenarios.home import HomeError, home, write_private\n"
+        "path = home() / 'file'; write_private(path, 'before')\n"
+        "try: write_private(path, 'x' * 100_000)\n"
+        "except HomeError as error: print(error)\n"
+        "print(path.read_text(), [each.name for each in home().iterdir()])"
+    )
+    script = f'mount -t tmpfs -o size=64k,mode=700 none {tmp_path} && exec "$0" -c "$1"'
+    done = subprocess.run(
+        [
+            "unshare",
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            script,
+            sys.executable,
+            code,
+        ],
+        env={**os.environ, "STREAMLIB_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    first, second = done.stdout.splitlines()
+    assert (
+        first == f"{tmp_path}/file cannot be written: the disk is full: make room, then try again."
+    )
+    assert second == "before ['file']"
