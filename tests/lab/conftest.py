@@ -85,8 +85,8 @@ class Program:
             time.sleep(0.02)
 
     def ctrl_c(self, seconds: float) -> int:
-        """Press it; the exit code, which must come within `seconds`."""
-        self.process.send_signal(signal.SIGINT)
+        """Press it, which all in the terminal hear; the exit code, within `seconds`."""
+        os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(seconds)
 
     def ends(self, seconds: float = 60.0) -> int:

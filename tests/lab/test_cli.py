@@ -135,7 +135,8 @@ async def test_behind_a_hub_the_servers_page_is_under_its_path_where_that_is_pro
     port = started.process.facts["ui_port"]
     path = f"/user/me/proxy/absolute/{port}"
     assert started.ui_url == f"https://hub.example{path}"
-    page = await asyncio.to_thread(urllib.request.urlopen, f"http://127.0.0.1:{port}{path}/")
+    address = f"http://127.0.0.1:{port}{path}/namespaces/default/workflows"
+    page = await asyncio.to_thread(urllib.request.urlopen, address, timeout=10)
     with page:
         assert f'"{path}/_app/' in page.read().decode()
     monkeypatch.setenv("STREAMLIB_UI_URL", "none")
