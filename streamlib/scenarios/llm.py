@@ -36,6 +36,7 @@ from streamlib import (
 )
 
 from .chunks import Reading
+from .connect import task_queue
 from .model import pieces
 from .terminal import Screen, ending_quietly
 from .transcript import EVENTS, Event, RetryEvent, TextComplete, TextDelta, Transcript
@@ -186,7 +187,7 @@ async def run(client: Client) -> None:
         LLMWorkflow.run,
         LLMInput(PROMPT),
         id=f"workflow-stream-llm-{uuid.uuid4().hex[:8]}",
-        task_queue=LLM_TASK_QUEUE,
+        task_queue=task_queue(LLM_TASK_QUEUE),
     )
     with ending_quietly(sys.stdout):
         print(f"[prompt] {PROMPT}")

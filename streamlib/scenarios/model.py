@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 from streamlib.scenarios import failures
 from streamlib.scenarios.chunks import MAX_TEXT, Reading, Said, read
-from streamlib.scenarios.connect import OneLineError
 from streamlib.scenarios.failures import Failure
+from streamlib.scenarios.program import OneLineError
 
 if TYPE_CHECKING:
     import openai
