@@ -28,8 +28,16 @@ class Browser:
     def __init__(self, shown: StreamView) -> None:
         self.view = shown
         self.got: list[tuple[dict[str, Any], list[bytes]]] = []
+        self.words: list[str] = []
+        """What was said before an outcome."""
         self._numbers = iter(range(10**6))
-        shown.send = lambda content, buffers=None: self.got.append((content, buffers or []))  # type: ignore[method-assign]
+        shown.send = self._take  # type: ignore[method-assign]
+
+    def _take(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+        if content["kind"] == "note":
+            self.words.append(content["text"])
+        else:
+            self.got.append((content, buffers or []))
 
     def tell(self, **content: Any) -> None:
         self.view._handle_custom_msg(content, [])
@@ -223,7 +231,7 @@ async def test_a_lost_acknowledgement_makes_a_duplicate_that_is_dropped(
     assert said["ok"] is True, said
     frame = await page.frame(lambda frame: [b for b in frame["batches"] if b[2] == "duplicate"])
     assert frame["stream"]["end"] == 1
-    assert [row[2:4] for row in frame["publishers"]] == [[1, 1]]
+    assert [(row[2], row[4], row[5]) for row in frame["publishers"]] == [("this view", 1, 1)]
 
 
 async def test_its_own_readers_and_the_notebook_s(
@@ -234,22 +242,24 @@ async def test_its_own_readers_and_the_notebook_s(
     page = await open_view(ann=ann)
     page.look()
     frame = await page.frame(lambda frame: frame["readers"])
-    assert frame["readers"][0][1:] == ["ann", ["news"], 1, 5, 0, "open", False]
-    key = frame["readers"][0][0]
+    row = frame["readers"][0]
+    names = ("name", "topics", "position", "lag", "below", "missed", "state", "own", "unread")
+    assert [row[name] for name in names] == ["ann", ["news"], 1, 5, 0, 0, "open", False, 5]
+    key = row["key"]
     await page.ask("truncate", up_to=3)
     raised = await page.ask("read", reader=key, count=1)
     assert (raised["ok"], "1 to 2 were truncated" in raised["text"]) == (False, True)
     read = await page.ask("read", reader=key, count=1)
     assert read["text"] == "offset 3: 3, 2 missed before it"
-    frame = await page.frame(lambda frame: frame["readers"][0][3] == 4)
-    assert frame["readers"][0][5] == 2
+    frame = await page.frame(lambda frame: frame["readers"][0]["position"] == 4)
+    assert frame["readers"][0]["missed"] == 2
     assert (await page.ask("close", reader=key))["ok"] is False
 
     assert (await page.ask("open", **{"from": "latest", "on_truncated": "skip"}))["ok"] is True
     frame = await page.frame(lambda frame: len(frame["readers"]) == 2)
     own = frame["readers"][1]
-    assert (own[3], own[7]) == (6, True)
-    assert (await page.ask("close", reader=own[0]))["ok"] is True
+    assert (own["position"], own["own"]) == (6, True)
+    assert (await page.ask("close", reader=own["key"]))["ok"] is True
     await page.frame(lambda frame: len(frame["readers"]) == 1)
 
 
@@ -328,7 +338,7 @@ async def test_what_happened_out_of_sight_is_there_though_nobody_can_answer_any_
         await publish(stream, "news", 3)
         await hub.signal(HubWorkflow.close)
         await hub.result()
-        await until(lambda: page.view._observer._final)
+        await until(lambda: page.view._observer.source.final)
     page.look()
     frame = await page.frame(lambda frame: frame["stream"] and frame["stream"]["end"] == 3)
     assert (frame["stream"]["status"], frame["trouble"]) == ("COMPLETED", "")
