@@ -13,7 +13,6 @@ from streamlib.client.watch import WaitingBatch
 from streamlib.core.ledger import Batch
 from streamlib.lab.widgets.frame import (
     ITEMS,
-    ONE_OF_MANY,
     Cost,
     Part,
     Reader,

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from array import array
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowHandle
@@ -15,89 +13,11 @@ from temporalio.worker import Worker
 from bench.grown import GrownHub, GrownInput
 from streamlib import WorkflowStreamClient, lab
 from streamlib.lab import LabError, view
-from streamlib.lab.widgets.stream_view import StreamView
 from streamlib.scenarios.hub import HubInput, HubWorkflow
+from tests.lab.widgets.page import Open, publish, until
 from tests.server import hosts
 
 pytestmark = pytest.mark.server
-
-
-class Browser:
-    """What a page would be told, and what it would send."""
-
-    def __init__(self, shown: StreamView) -> None:
-        self.view = shown
-        self.got: list[tuple[dict[str, Any], list[bytes]]] = []
-        self.words: list[str] = []
-        """What was said before an outcome."""
-        self._numbers = iter(range(10**6))
-        shown.send = self._take  # type: ignore[method-assign]
-
-    def _take(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
-        if content["kind"] == "note":
-            self.words.append(content["text"])
-        else:
-            self.got.append((content, buffers or []))
-
-    def tell(self, **content: Any) -> None:
-        self.view._handle_custom_msg(content, [])
-
-    def look(self, visible: bool = True) -> None:
-        self.tell(kind="watch", view="page", visible=visible)
-
-    async def ask(self, kind: str, **content: Any) -> dict[str, Any]:
-        return (await self.ask_whole(kind, **content))[0]
-
-    async def ask_whole(self, kind: str, **content: Any) -> tuple[dict[str, Any], list[bytes]]:
-        number = f"n{next(self._numbers)}"
-        self.tell(kind=kind, id=number, **content)
-        await until(lambda: any(answer.get("id") == number for answer, _ in self.got))
-        return next(each for each in self.got if each[0].get("id") == number)
-
-    async def frame(self, wanted: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
-        await until(lambda: wanted(self.view.frame))
-        return self.view.frame
-
-
-async def until(wanted: Callable[[], Any], seconds: float = 20.0) -> None:
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not wanted():
-        assert asyncio.get_running_loop().time() < deadline
-        await asyncio.sleep(0.02)
-
-
-@pytest.fixture
-async def hub(session: lab.Session) -> AsyncIterator[WorkflowHandle[HubWorkflow, str]]:
-    """On the background worker: a first look waits for an answer while this loop stands still."""
-    yield await lab.host(session)
-    await lab.close_hosts(session)
-
-
-@pytest.fixture
-def stream(client: Client, hub: WorkflowHandle[HubWorkflow, str]) -> WorkflowStreamClient:
-    return WorkflowStreamClient.create(client, hub.id)
-
-
-Open = Callable[..., Awaitable[Browser]]
-
-
-@pytest.fixture
-async def open_view(stream: WorkflowStreamClient) -> AsyncIterator[Open]:
-    opened: list[StreamView] = []
-
-    async def opener(*panels: str, **options: Any) -> Browser:
-        opened.append(view(options.pop("of", stream), *panels, **options))
-        return Browser(opened[-1])
-
-    yield opener
-    for each in opened:
-        await each.stop()
-
-
-async def publish(stream: WorkflowStreamClient, topic: str, count: int) -> None:
-    for number in range(count):
-        stream.topic(topic).publish(number)
-    await stream.flush()
 
 
 async def test_the_first_frame_is_there_when_the_view_is(

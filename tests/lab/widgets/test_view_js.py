@@ -1,4 +1,4 @@
-"""The browser's half of the live view: its modules in node, its bundle, its size, what it keeps off."""
+"""The browser's half of the live view: its modules in node, its bundle, and what it keeps off."""
 
 from __future__ import annotations
 

@@ -26,9 +26,10 @@
  */
 export const stranded = (readers, upTo, items) => readers.flatMap(({ key, name, state, held_to: from, only }) => {
 	if (state !== "open" || from >= upTo) return [];
-	const own = only && items.base <= from ? items.countOf(only, from, upTo) : null;
-	const misses = own ?? upTo - from;
-	return misses ? [{ key, name, misses, exact: !only || own !== null }] : [];
+	// Of what is gone already nobody knows any more whose it was.
+	const own = only && items.countOf(only, from, upTo), below = Math.max(0, items.base - from);
+	const misses = own === null ? upTo - from : own + below;
+	return misses ? [{ key, name, misses, exact: !only || (own !== null && !below) }] : [];
 });
 
 /** Milliseconds until `limit` is reached, by the growth of the last 30 s; null if it is not. @param {{at: number, used: number}[]} samples @param {number} limit @param {number} now */

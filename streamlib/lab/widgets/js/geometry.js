@@ -83,10 +83,16 @@ export function bin(items, place, width, out = new Uint16Array(width * KINDS)) {
 }
 
 /** What comes after the end: waiting batches' items, then what this kernel has not sent yet. @param {[number, number, number[]][]} waiting @param {number} unsent @returns {Tail[]} */
-export const tail = (waiting, unsent) => [
-	...waiting.flatMap(([id, seq, topics]) => topics.map((topic) => ({ id, seq, topic }))).slice(0, 200),
-	...Array(Math.min(unsent, 12)).fill({ id: -1, topic: -1 }),
-];
+export function tail(waiting, unsent) {
+	const seen = new Set();
+	const cells = waiting.flatMap(([id, seq, topics]) => {
+		const key = `${id}:${seq}`, again = id >= 0 && seen.has(key);
+		seen.add(key);
+		// What was sent twice will be one item.
+		return again ? [] : topics.map((topic) => ({ id, seq, topic }));
+	});
+	return [...cells.slice(0, 200), ...Array(Math.min(unsent, 12)).fill({ id: -1, topic: -1 })];
+}
 
 /** A tape's rows, from the top, in pixels. `names`: rows of readers' names. @param {boolean} seams @param {number} names */
 export function rowsOf(seams, names) {

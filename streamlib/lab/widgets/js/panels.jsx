@@ -283,7 +283,7 @@ function Readers({ v }) {
 /** Where a reader stands and what it will miss, in words. @param {Reader} r */
 function where({ state, position, below, missed, held, topics }) {
 	if (state !== "open") return state;
-	const gone = topics.length ? `${count(below)} offsets are gone` : `will miss ${count(below)}`;
+	const gone = topics.length ? `${plural(below, "offset")} gone` : `will miss ${count(below)}`;
 	return [`at ${count(position)}`, held && `holds ${count(held)}, come what may`, below && gone,
 		missed && `missed ${count(missed)}`].filter(Boolean).join(", ");
 }
@@ -329,7 +329,7 @@ function Publishers({ v }) {
 		{publishers.length ? <Table label="Publishers" heads={heads}>{publishers.map(([index, id, name, seq, accepted, dropped, refused, seen]) => {
 			const last = batches.filter((batch) => index >= 0 && batch[0] === index).slice(-16);
 			return <tr key={id} data-publisher={id} data-called={name} data-sequence={seq} data-accepted={accepted} data-dropped={dropped} data-refused={refused}>
-				<th scope="row" title={id}><i class="sv-dot" style={{ background: v.ink?.pens[Math.max(0, index) % 6] }} />
+				<th scope="row" title={id}><i class="sv-dot" style={{ background: v.ink?.pens[Math.max(0, index) % v.ink.pens.length] }} />
 					{name ? <><b>{short(name, 16)}</b> <span class="sv-note">{short(id, 6)}</span></> : short(id, 10)}</th>
 				{[seq, accepted, dropped, refused].map((n) => <td>{count(n)}</td>)}
 				<td>{span(v.age(seen))} ago</td><td>{last.map((batch) => <Tick v={v} batch={batch} />)}</td></tr>;
