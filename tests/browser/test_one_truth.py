@@ -30,6 +30,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.server]
 QUEUE = "truth"
 OURS, PEERS = "GrownHub", "PeerHub"
 TOPICS = ("news", "weather", "sport")
+NOBODY = "This host does not say who published."
 
 STAGE = """
 import json
@@ -220,9 +221,7 @@ class World:
             "ann": (model.lag(describes), model.lane(describes)),
             "waits": len(model.waiting),
             "drawn": sum(model.waiting) if describes else None,
-            "publishers": self.publishers()
-            if describes
-            else "This host does not say who published.",
+            "publishers": self.publishers() if describes else NOBODY,
         }
 
     def publishers(self) -> dict[str, list[int]]:

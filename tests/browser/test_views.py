@@ -582,7 +582,7 @@ def test_it_can_be_narrow_large_and_in_forced_colours(
         view.is_painted()
         invisible = view.root.evaluate(
             """root => {
-              const drawn = ['.sv-lag', '.sv-meter i', '.sv-meter u', '.sv-part .sv-dot', '.sv-mark'];
+              const drawn = ['.sv-lag', '.sv-meter i', '.sv-meter u', '.sv-dot', '.sv-mark'];
               const behind = getComputedStyle(root).backgroundColor;
               return drawn.filter((name) => {
                 const style = getComputedStyle(root.querySelector(name));
