@@ -5,6 +5,7 @@ Each test shows a view of its own; what it looks at are roles and `data-*`, neve
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -19,7 +20,16 @@ from playwright.sync_api import Browser, Locator, expect
 
 from streamlib.lab.machine import processes
 from tests.browser import views
-from tests.browser.jupyter import Jupyter, begin, ended, result, save, set_theme, wait_until_ready
+from tests.browser.jupyter import (
+    Jupyter,
+    begin,
+    ended,
+    result,
+    save,
+    set_theme,
+    show_notebook,
+    wait_until_ready,
+)
 from tests.browser.views import EVERYTHING, Memory, Sheet, View, has, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
@@ -761,6 +771,27 @@ def test_every_view_of_the_course_s_notebook_is_there(course: Sheet) -> None:
 
 def test_the_course_s_playground(course: Sheet) -> None:
     views.plays(course)
+
+
+def test_a_notebook_that_nobody_trusts_keeps_legible_pictures(
+    course: Sheet, browser: Browser, lab: Jupyter
+) -> None:
+    """As somebody else's: JupyterLab takes styles and drawings away from what it shows."""
+    views.wait_for_the_course(course)
+    course.page.wait_for_timeout(3000)  # a picture is two seconds old at most
+    save(course.page)
+    saved = json.loads((lab.notebooks / f"{views.COURSE}.ipynb").read_text())
+    for cell in saved["cells"]:
+        cell["source"] = f"{''.join(cell['source'])}\n"
+    (lab.notebooks / "foreign.ipynb").write_text(json.dumps(saved))
+    foreign = views.open_page(browser)
+    show_notebook(foreign.page, lab, "foreign.ipynb")
+    pictures = foreign.page.locator(".jp-Notebook .sv-picture")
+    expect(pictures).to_have_count(course.page.locator(".jp-Notebook .sv").count())
+    cells = pictures.nth(1).get_by_role("img").locator("tr").nth(1).locator("td")
+    assert cells.all_text_contents()[:11] == [*"××××××NNNN", "‖"]
+    assert foreign.seen.foreign == []
+    foreign.page.context.close()
 
 
 TO_HTML = ["--HTMLExporter.mathjax_url=", "--HTMLExporter.require_js_url="]

@@ -136,7 +136,7 @@ function Head({ v }) {
 				<span class="sv-name" title={stream ? `${stream.workflow_id}, run ${stream.run_id}` : undefined}>
 					{stream ? short(stream.workflow_id, 60) : "No stream yet"}</span>
 				<span class="sv-pill" data-state={v.state}>{pill}</span>
-				{/^https?:/.test(ui) && <a class="sv-link" href={ui} target="_blank" rel="noopener noreferrer">Temporal UI ↗</a>}
+				{/^(https?:|\/[^/])/.test(ui) && <a class="sv-link" href={ui} target="_blank" rel="noopener noreferrer">Temporal UI ↗</a>}
 			</div>
 			{stream && <dl class="sv-stats">{Object.entries(stats).map(([label, value]) =>
 				<div key={label} data-stat={label}><dt>{label}</dt><dd>{value}</dd></div>)}</dl>}

@@ -108,7 +108,7 @@ export class View {
 		this.root = document.createElement("div");
 		dress(this.root, { class: "sv", role: "group", "aria-label": "Stream view" });
 		this.hide = document.createElement("style");
-		this.hide.textContent = `.jp-OutputArea-child:has(.sv-of-${this.options.token}),.sv-of-${this.options.token}{display:none}`;
+		this.hide.textContent = `.jp-OutputArea-child:not(:has(.sv)):has(.sv-of-${this.options.token}),.sv-of-${this.options.token}{display:none}`;
 		el.append(this.hide, this.root);
 		this.refs = listens(this);
 		this.listen();
