@@ -114,9 +114,10 @@ class Model:
 class World:
     """The page, its stream, the worker behind it, and the model of them."""
 
-    def __init__(self, sheet: Sheet, view: View, host: str, address: str, seed: int) -> None:
+    view: View
+
+    def __init__(self, sheet: Sheet, host: str, address: str, seed: int) -> None:
         self.sheet = sheet
-        self.view = view
         self.describes = host == OURS
         self.address = address
         self.random = random.Random(seed)
@@ -297,16 +298,11 @@ def world(opened: Sheet, request: pytest.FixtureRequest) -> Iterator[World]:
     host = str(request.param)
     address = opened.run("print(session.server.address)")
     opened.run(STAGE.format(host=host, queue=QUEUE))
-    helper = worker_process(address)
-    try:
-        view = opened.show("lab.view(await fresh(), *ALL, reset=fresh)")
-    finally:
-        helper.kill()
-        helper.wait()
     seed = int(os.environ.get("STREAMLIB_SEED", time.time()))
     print(f"STREAMLIB_SEED={seed}")
-    world = World(opened, view, host, address, seed)
+    world = World(opened, host, address, seed)
     try:
+        world.view = opened.show("lab.view(await fresh(), *ALL, reset=fresh)")
         world.is_true()
         yield world
         opened.is_clean()

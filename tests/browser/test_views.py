@@ -103,7 +103,7 @@ def test_an_item_says_what_it_is(view: View) -> None:
     has(view.details(), kind="item", offset=3, found="true")
     assert '"kind": "a fourth"' in view.details().locator("pre").inner_text()
     assert (view.detail("topic"), view.detail("sequence")) == ("news", "1")
-    assert re.fullmatch(r"[0-9a-f]{16}", view.detail("publisher"))
+    assert re.fullmatch(r"stream \([0-9a-f]{16}\)", view.detail("publisher"))
     assert re.fullmatch(r"\d+ B", view.detail("size"))
     assert view.detail("encoding") == "json/plain"
     view.click_item(5)
@@ -165,7 +165,7 @@ def test_a_cut_is_foreseen_and_then_made(view: View) -> None:
     foreseen = form.locator("[data-goes]")
     has(foreseen, goes=6, up_to=6)
     left_behind = form.get_by_role("list", name="Readers left behind").get_by_role("listitem")
-    expect(left_behind).to_have_text(["ann would miss 6", "bob would miss 4"])
+    expect(left_behind).to_have_text(["ann would miss 6", "bob would miss 2"])
     view.shows(base=0)  # nothing is done yet
     cut.click()
     view.said("Playground", "ok", "truncated")
@@ -597,7 +597,7 @@ def test_it_can_be_narrow_large_and_in_forced_colours(
               return drawn.filter((name) => {
                 const style = getComputedStyle(root.querySelector(name));
                 const own = [style.backgroundColor, style.color, style.borderTopColor];
-                return !own.some((color) => color !== behind && !/, 0\\)$/.test(color));
+                return !own.some((color) => color !== behind && !/^rgba.*, 0\\)$/.test(color));
               });
             }"""
         )
@@ -662,7 +662,7 @@ def test_out_of_sight_it_rests_and_back_in_sight_it_catches_up(sheet: Sheet) -> 
     widget = sheet.run("print(shown.comm.comm_id)")
     sheet.scroll_to_the_end()
     expect(view.root).not_to_be_in_viewport()
-    until(sheet.page, lambda: not sheet.run("print(shown._somebody_looks() or '')"))
+    until(sheet.page, lambda: not sheet.run("print(shown._somebody(30, visible=True) or '')"))
     sheet.run("await asyncio.sleep(0.5)")  # what was under way may still arrive
     revision = view.data("rev")
     sheet.run("await publish('news', *range(20))")
@@ -788,8 +788,8 @@ def test_a_notebook_that_nobody_trusts_keeps_legible_pictures(
     show_notebook(foreign.page, lab, "foreign.ipynb")
     pictures = foreign.page.locator(".jp-Notebook .sv-picture")
     expect(pictures).to_have_count(course.page.locator(".jp-Notebook .sv").count())
-    cells = pictures.nth(1).get_by_role("img").locator("tr").nth(1).locator("td")
-    assert cells.all_text_contents()[:11] == [*"××××××NNNN", "‖"]
+    cells = pictures.nth(1).locator("table").first.locator("tr").nth(1).locator("td")
+    expect(cells).to_have_text([*"××××××NNNN", "‖"])
     assert foreign.seen.foreign == []
     foreign.page.context.close()
 

@@ -441,7 +441,7 @@ def leaves_a_picture(sheet: Sheet) -> None:
     expect(sheet.cell.locator(".sv-picture")).to_contain_text("Base offset 0, end offset 10.")
     expect(sheet.cell.get_by_role("img", name="A log from offset 0 to 10")).to_be_visible()
     # JupyterLab's own word for an output whose widget went with its kernel.
-    sheet.seen.errors[:] = [each for each in sheet.seen.errors if "model not found" not in each]
+    sheet.seen.errors[:] = [each for each in sheet.seen.errors if "not found" not in each]
 
 
 # ---------------------------------------------------------------- small helpers

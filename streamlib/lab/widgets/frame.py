@@ -58,8 +58,6 @@ class Reader:
     held: int = 0
     held_to: int = 0
     unread: int | None = None
-    only: Sequence[int] | None = None
-    """The indices of its topics, where it does not read all."""
     pace: int = 0
     """Items a second that the view reads with it by itself."""
 
@@ -135,7 +133,7 @@ def frame(seen: Seen) -> Frame:
         "publishers": _publishers(seen),
         "all": _of_all(seen),
         "batches": _batches(about, ids),
-        "readers": [asdict(reader) for reader in seen.readers],
+        "readers": [_reader(reader, topics) for reader in seen.readers],
         "waiting": _waiting(seen.waiting[:WAITING], topics, ids),
         "waiting_more": max(0, seen.waiting_count - len(seen.waiting[:WAITING])),
         "unsent": seen.unsent,
@@ -286,6 +284,14 @@ def _index(publisher_id: str, ids: Names) -> int:
     """The id's index. Those that share one are nobody's neighbours: no batch is made of them."""
     index = ids.index(publisher_id)
     return index if index < NAMES else ONE_OF_MANY
+
+
+def _reader(reader: Reader, topics: Names) -> Frame:
+    """Its row; `only` are the indices of its topics that have items, where it does not read all."""
+    known = [topics.known(topic) for topic in reader.topics]
+    only = [index for index in known if index is not None]
+    shown = {"name": visible(reader.name), "topics": [visible(topic) for topic in reader.topics]}
+    return {**asdict(reader), **shown, "only": only if reader.topics else None}
 
 
 def _waiting(batches: Sequence[WaitingBatch], topics: Names, ids: Names) -> list[list[Any]]:

@@ -53,6 +53,7 @@ class Publishing:
             client=client.temporal_client,
         )
         self._pacing: asyncio.Task[None] | None = None
+        self._enough = asyncio.Event()
         observer.publishers[self._client.publisher_id] = NAME
 
     async def publish(self, asked: Content, say: Say) -> str:
@@ -76,21 +77,20 @@ class Publishing:
         """Publish so many items every second from now on; none: stop."""
         rate = whole(asked, "rate", 0, MOST_A_SECOND)
         topic, text = str(asked.get("topic", "")), str(asked.get("text", ""))
-        if self._pacing is not None:
-            self._pacing.cancel()
-            self._observer.seen.publishing = 0
+        self.stop()
         if not rate:
             return "stopped publishing"
         await self._refuse_without_a_stream()
         self._client.topic(topic)  # a name that cannot be one is refused here
         self._observer.seen.publishing = rate
+        self._enough = asyncio.Event()
         self._pacing = asyncio.create_task(self._keep_publishing(topic, text, rate))
         return f"publishing {rate} a second, until you stop it"
 
     def stop(self) -> None:
-        """End what goes on by itself."""
-        if self._pacing is not None:
-            self._pacing.cancel()
+        """End what goes on by itself; what is in the publisher's hands is still sent."""
+        self._enough.set()
+        self._observer.seen.publishing = 0
 
     def _put(self, topic: str, text: str, count: int) -> None:
         for number in range(count):
@@ -98,15 +98,16 @@ class Publishing:
         self._observer.wake()
 
     async def _keep_publishing(self, topic: str, text: str, rate: int) -> None:
-        number = 0
+        number, enough = 0, self._enough
         try:
-            while True:
+            while not enough.is_set():
                 for _ in range(rate):
                     number += 1
                     self._client.topic(topic).publish(f"{text} {number}")
                 with suppress(TimeoutError):  # too old, and dropped: it goes on with the next
                     await self._client.flush()
-                await asyncio.sleep(1.0)
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(enough.wait(), 1.0)
         except (StreamError, RPCError):
             self._observer.seen.publishing = 0  # the stream has ended
 

@@ -13,7 +13,6 @@ from weakref import WeakKeyDictionary, WeakSet
 from streamlib import Subscription, open_subscriptions
 from streamlib.lab.widgets import background
 from streamlib.lab.widgets.frame import Reader, Seen
-from streamlib.lab.widgets.names import visible
 
 
 class Readers:
@@ -69,11 +68,10 @@ class Readers:
         end = about.end_offset if about else seen.undescribed_end or 0
         held, held_to = reader.held, reader.held_to
         left = _unread(reader, seen, held_to, base, end)
-        only = [index for topic in reader.topics if (index := seen.topics.known(topic)) is not None]
         return Reader(
             key=key,
-            name=visible(name),
-            topics=[visible(topic) for topic in reader.topics],
+            name=name,
+            topics=reader.topics,
             position=position,
             lag=(held_to - position) + max(0, end - max(held_to, base)),
             below=max(0, base - held_to) if about else 0,
@@ -83,7 +81,6 @@ class Readers:
             held=held,
             held_to=held_to,
             unread=None if left is None else held + left,
-            only=only if reader.topics else None,
             pace=self.paces.get(key, 0),
         )
 

@@ -252,7 +252,7 @@ async def test_it_reads_and_publishes_at_a_pace_until_it_is_stopped(
 async def test_the_values_of_a_range_come_in_one_line_each_and_as_text(
     stream: WorkflowStreamClient, open_view: Open
 ) -> None:
-    for value in ("Once ", "upon", {"text": " a", "attempt": 1}, {"n": 1}, "\u202etime"):
+    for value in ("Once ", "upon", {"attempt": 1, "text": " a"}, {"n": 1}, "\u202etime"):
         stream.topic("delta").publish(value)
     await stream.flush()
     page = await open_view()
@@ -261,7 +261,7 @@ async def test_the_values_of_a_range_come_in_one_line_each_and_as_text(
     told = (await page.ask("values", first=0, count=500))["values"]
     assert [row[0] for row in told] == [0, 1, 2, 3, 4]
     assert "".join(row[2] or "" for row in told) == "Once upon a\u202etime"
-    assert told[2][1] == '{"text": " a", "attempt": 1}'
+    assert told[2][1] == '{"attempt": 1, "text": " a"}'
     assert told[4][1] == "⟨U+202E⟩time"
     assert page.view.frame["readers"] == []
 
