@@ -327,9 +327,8 @@ def drive(world: World, seconds: float) -> None:
 
 @pytest.mark.parametrize("world", [OURS, PEERS], indirect=True)
 def test_what_the_page_says_is_so(world: World) -> None:
-    drive(world, 6)
+    drive(world, 4)
     world.reset()
-    world.step()
 
 
 @pytest.mark.soak

@@ -290,7 +290,7 @@ class Sheet:
         foreign, errors = self.seen.foreign[:], self.seen.errors[:]
         self.seen.foreign.clear()
         self.seen.errors.clear()
-        assert (foreign, errors) == ([], [])
+        assert (foreign, errors) == ([], []), (foreign, errors)
 
 
 class Memory:

@@ -61,7 +61,7 @@ function Field({ v, label, name, value = v.form[name], then, children, ...props 
 	const control = children
 		? <select name={name} value={shown} onChange={change} {...props}>{children}</select>
 		: <input type="number" min={number ? 0 : undefined} name={name} value={shown} onInput={change}
-			onBlur={() => { v.typing = ""; v.refresh(); }} {...props} />;
+			onBlur={() => { v.typing = ""; if (`${value}` !== v.form[name]) v.refresh(); }} {...props} />;
 	return label ? <label class="sv-field"><span>{label}</span>{control}</label> : control;
 }
 
@@ -453,7 +453,7 @@ function Publish({ v }) {
 	const content = { kind: "publish", topic, text, count: n, lose_ack: lose }, words = { v, type: "text" };
 	return <Form v={v} title="Publish" content={content} doing={`publish ${count(n)} to ${short(topic, 16)}`}>
 		<div class="sv-line"><Field {...words} label="topic" name="topic" /><Field {...words} label="text" name="text" />
-			<Field v={v} label="times" name="times" min={1} max={10_000} /></div>
+			<Field v={v} label="times" name="times" min={1} /></div>
 		<label class="sv-check"><input type="checkbox" name="lose_ack" checked={lose}
 			onChange={({ currentTarget }) => { v.form.lose = currentTarget.checked; v.refresh(); }} />lose the acknowledgement</label>
 		<div class="sv-line"><Command v={v} action="publish" type="submit" ok={v.state !== "closed"}>Publish</Command>

@@ -132,7 +132,8 @@ export class View {
 		this.trends = new Map();
 		this.costs = {};
 		this.values = new Map();
-		this.log = [];
+		// What led here stays.
+		this.log = this.log?.filter(({ doing }) => doing === "reset") ?? [];
 		this.place = { left: 0, scale: SCALE, follow: true, auto: true };
 		this.rows = rowsOf(false, 0);
 		this.width = 600;
@@ -316,7 +317,7 @@ export class View {
 		/** @param {string} text @param {Entry["kind"]} kind */
 		const say = (text, kind) => {
 			Object.assign(entry, { text: short(text, 600), kind });
-			if (content.kind === "reset" && kind === "ok") this.log = [entry];
+			if (doing === "reset" && kind === "ok") this.log = [entry];
 			this.refresh();
 		};
 		this.log = [entry, ...this.log].slice(0, LOG);
