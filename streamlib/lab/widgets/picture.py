@@ -16,7 +16,9 @@ from typing import Any
 from streamlib.lab.widgets.frame import Frame
 from streamlib.lab.widgets.names import colour
 
-CELLS = 24
+CELLS, ROWS = 24, 12
+"""How many offsets and how many rows of a table it shows at most: the last ones."""
+
 _CELL = "min-width:18px;padding:3px 4px;text-align:center;border:1px solid "
 _PLAIN = "border:0;padding:2px 4px;text-align:center;font-size:11px;color:#595959;background:#fff"
 
@@ -115,6 +117,7 @@ def _table(head: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
     top = "".join(f'<th style="text-align:left;padding-right:1em">{name}</th>' for name in head)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(str(value))}</td>" for value in row) + "</tr>"
-        for row in rows
+        for row in rows[-ROWS:]
     )
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    table = f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    return table + (f"<p>and {len(rows) - ROWS} more</p>" if len(rows) > ROWS else "")
