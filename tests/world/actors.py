@@ -1,0 +1,331 @@
+"""Who lives in a world: publishers and readers, the library's own, and what they hold true.
+
+Each holds what it sees against the naive model (`server.Truth`) as it goes, and notes in
+`server.wrong` what must never be. The numbers are those of the properties that they stand for:
+
+    1 no lost write    2 no phantom    3 no duplicate    4 order    5 atomic batches
+    6 agreement    7 contiguity    8 no silent skip    9 monotonic    11 incarnation
+    12 honest end    13 cancelling loses nothing    14 liveness    20 own misses only
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import WorkflowExecutionStatus
+
+from streamlib.client.feed import Feed
+from streamlib.client.publisher import Publisher
+from streamlib.client.subscriber import Subscription
+from streamlib.errors import (
+    BatchGivenUpError,
+    OffsetTruncatedError,
+    StreamChangedError,
+    StreamNotFoundError,
+)
+from streamlib.wire.shapes import WorkflowStreamItem
+from tests.world.network import SimTransport
+from tests.world.plan import Reader, Step
+from tests.world.server import CONVERTER, LIMITS, WORKFLOW_ID, Server, Truth
+
+MAX_RETRY = timedelta(seconds=20)
+
+
+class Author:
+    """Publishes values of its own, and knows what became of each."""
+
+    def __init__(self, server: Server, name: str) -> None:
+        self.server, self.name = server, name
+        self.lives = 0
+        self.count = 0
+        self.stored: list[tuple[str, str]] = []  # log id as it was then, and value
+        self.lost: set[str] = set()  # certainly not stored
+        self._begin()
+
+    def _begin(self) -> None:
+        self.lives += 1
+        self.open: list[str] = []  # in the order of publishing, not settled
+        self.settled = 0
+        batch_size = [None, None, 1, 3][self.count % 4]
+        self.publisher = Publisher(
+            SimTransport(self.server),
+            CONVERTER,
+            batch_interval=timedelta(seconds=0.5),
+            max_batch_size=batch_size,
+            max_batch_bytes=LIMITS.batch_bytes,
+            max_retry_duration=MAX_RETRY,
+        )
+
+    def publish(self, items: list[tuple[str, int]], *, force: bool = False) -> None:
+        for topic, size in items:
+            value = f"{self.name}.{self.lives}-{self.count}" + "." * size
+            self.count += 1
+            try:
+                self.publisher.publish(topic, value, force_flush=force)
+            except Exception as error:  # of the background; this value was not buffered
+                self._hear(error)
+            else:
+                self.open.append(value)
+
+    async def flush(self) -> None:
+        """Flush, and settle what was told."""
+        log_id = self.server.run.truth.log_id
+        try:
+            await self.publisher.flush()
+        except Exception as error:
+            self._hear(error)
+        else:
+            done, self.open = self.open[: self._left()], self.open[self._left() :]
+            self.settled += len(done)
+            if self.server.run.truth.log_id == log_id:
+                self.stored += [(log_id, value) for value in done]
+
+    def _left(self) -> int:
+        return len(self.open) - self.publisher.unsent
+
+    def _hear(self, error: Exception) -> None:
+        """An error settles what was sent so far, one way or the other; some of it is named."""
+        if isinstance(error, BatchGivenUpError):
+            for batch in error.batches:
+                named = range(batch.first - self.settled, batch.first - self.settled + batch.count)
+                if not batch.may_be_stored:
+                    self.lost |= {self.open[n] for n in named if 0 <= n < len(self.open)}
+        elif not isinstance(error, StreamNotFoundError):
+            self.server.wrong.append(f"{self.name}: publishing raised {error!r}")
+        gone = self._left()
+        self.settled += gone
+        del self.open[:gone]
+
+    async def live(self, steps: tuple[Step, ...]) -> None:
+        for step in steps:
+            await asyncio.sleep(max(0.0, step.at - self.server.now))
+            match step.what:
+                case "publish":
+                    self.publish(step.how)
+                case "force":
+                    self.publish(step.how, force=True)
+                case "flush":
+                    await self.flush()
+                case "cancel":
+                    flush = asyncio.ensure_future(self.publisher.flush())
+                    await asyncio.wait([flush], timeout=step.how)
+                    flush.cancel()
+                    [ended] = await asyncio.gather(flush, return_exceptions=True)
+                    if isinstance(ended, Exception):
+                        self._hear(ended)
+                case "pause":
+                    await asyncio.sleep(step.how)
+                case "crash":
+                    await self._crash()
+
+    async def _crash(self) -> None:
+        """Its process dies: nothing of it is sent any more. Another one takes over its name."""
+        await self.publisher.stop(hurry=True)
+        self._begin()
+
+
+class Follower:
+    """Reads by the plan, and holds every item against the truth."""
+
+    def __init__(self, server: Server, name: str, plan: Reader, *, calm: bool) -> None:
+        self.server, self.name, self.plan, self.calm = server, name, plan, calm
+        self.topics = frozenset(plan.topics)
+        self.log_id: str | None = None
+        self.expected: int | None = None  # the next offset; None: not known yet
+        self.ended = ""
+        self.told = 0
+        self.waits_since: float | None = None
+        self.items: Subscription[Any] | None = None
+
+    def subscribe(self, from_offset: Any, stream_id: str | None) -> Subscription[Any]:
+        key = (id(self.server), self.plan.process)
+        return Subscription(
+            lambda: Feed.shared(key, lambda: SimTransport(self.server)),
+            CONVERTER,
+            list(self.plan.topics),
+            from_offset,
+            workflow_id=WORKFLOW_ID,
+            on_truncated="raise" if self.plan.raises else "skip",
+            stream_id=stream_id,
+        )
+
+    async def live(self) -> None:
+        await asyncio.sleep(self.plan.begins)
+        self.items = self.subscribe("latest" if self.plan.latest else 0, None)
+        self.expected = None if self.plan.latest else 0
+        count = 0
+        while not self.ended:
+            try:
+                item = await self._next(self.items)
+            except asyncio.TimeoutError:
+                continue  # it was cancelled: nothing may be lost by that
+            except StopAsyncIteration:
+                self._end(self.items.status)
+            except OffsetTruncatedError as error:
+                self._truncated(error)
+            except StreamChangedError as error:
+                self._changed(error)
+            except StreamNotFoundError:
+                self.ended = "not found"
+            except Exception as error:
+                self.wrong(f"raised {error!r}")
+                self.ended = "raised"
+            else:
+                self._hold(item)
+                count += 1
+                if self.plan.pause:
+                    await asyncio.sleep(self.plan.pause)
+                if self.plan.leaves_after and count % self.plan.leaves_after == 0:
+                    await self._come_back()
+        await self.items.aclose()
+
+    async def _next(self, items: Subscription[Any]) -> WorkflowStreamItem[Any]:
+        self.waits_since = self.server.now if self.waits_since is None else self.waits_since
+        if not self.plan.impatience:
+            return await anext(items)
+        return await asyncio.wait_for(anext(items), self.plan.impatience)
+
+    async def _come_back(self) -> None:
+        """Close, and subscribe again at the position, guarded by the log's id."""
+        assert self.items is not None
+        position, log_id = self.items.position, self.items.stream_id
+        await self.items.aclose()
+        await asyncio.sleep(self.server.chance.uniform(0, 1))
+        self.items = self.subscribe(position, log_id)
+        self._pass(position)
+        self.waits_since = None
+
+    def _hold(self, item: WorkflowStreamItem[Any]) -> None:
+        """Hold one item against the truth."""
+        assert self.items is not None
+        log_id = self.items.stream_id or ""
+        if self.log_id is None:
+            self.log_id = log_id
+        if log_id != self.log_id:
+            self.wrong(f"(11) reads {log_id}, it had begun with {self.log_id}")
+        truth = self._truth(log_id)
+        if truth is None:
+            self.wrong(f"(11) the log {log_id!r} never was")
+            return
+        if truth.items.get(item.offset) != (item.topic, item.data):
+            there = truth.items.get(item.offset)
+            self.wrong(f"(2, 6) has {item.data!r} at {item.offset} of {log_id}, not {there!r}")
+        if self.topics and item.topic not in self.topics:
+            self.wrong(f"(8) got topic {item.topic!r}")
+        if self.expected is not None:
+            self._hold_gap(truth, self.expected, item.offset, item.missed)
+        self.expected = item.offset + 1
+        self.waits_since = None
+
+    def _hold_gap(self, truth: Truth, begin: int, offset: int, missed: int) -> None:
+        if offset < begin:
+            self.wrong(f"(9) got {offset} after {begin - 1}")
+        skipped = [n for n in range(begin, offset) if self._mine(truth, n)]
+        there = [n for n in skipped if n >= truth.base]
+        if there:
+            self.wrong(f"(7, 8) skipped {there}, which are in the log, before {offset}")
+        if len(skipped) > missed:
+            self.wrong(f"(8) skipped {skipped} before {offset} and was told of {missed}")
+        gone = min(offset, truth.base) - begin
+        if missed > max(0, gone):
+            self.wrong(f"(20) was told of {missed} missed before {offset}, {gone} may be")
+        if missed and self.calm and not self.plan.pause and not self.plan.latest:
+            self._hold_misses(begin, offset, missed)
+        self.told += missed
+
+    def _hold_misses(self, begin: int, offset: int, missed: int) -> None:
+        """In a world without trouble, who waited while an item lay there has not missed it."""
+        since = self.waits_since
+        if since is None or self.plan.impatience or self.plan.leaves_after:
+            return
+        moments = self.server.moments
+        missing = 0
+        for n in range(begin, offset):
+            came, went = moments.get(n, (0.0, 0.0))
+            missing += came < since + 0.5 or went - came < 0.5
+        if missed > missing:
+            self.wrong(f"(20) was told of {missed} missed before {offset}, and waited all the time")
+
+    def _mine(self, truth: Truth, offset: int) -> bool:
+        return offset in truth.items and (not self.topics or truth.items[offset][0] in self.topics)
+
+    def _truth(self, log_id: str) -> Truth | None:
+        known = [r.truth for r in self.server.runs if r.truth.log_id == log_id]
+        return known[-1] if known else None
+
+    def _pass(self, position: int) -> None:
+        """Its position moved on past what is not its own; or what is gone."""
+        truth = self._truth(self.log_id or "")
+        if self.expected is None or truth is None:
+            self.expected = position if self.expected is not None else None
+            return
+        passed = [
+            n for n in range(self.expected, position) if self._mine(truth, n) and n >= truth.base
+        ]
+        if passed:
+            self.wrong(f"(8) its position {position} is past {passed}, which are its own")
+        self.expected = max(self.expected, position)
+
+    def _truncated(self, error: OffsetTruncatedError) -> None:
+        if not self.plan.raises or error.from_offset == 0:
+            self.wrong(f"(20) raised {error!r}")
+        truth = self._truth((self.items and self.items.stream_id) or "")
+        if truth is not None and error.base_offset > truth.base:
+            self.wrong(f"(20) says the base is {error.base_offset}, it is {truth.base}")
+        self.waits_since = None
+
+    def _changed(self, error: StreamChangedError) -> None:
+        if error.expected == error.actual:
+            self.wrong(f"(11) {error!r}")
+        self._all_was_delivered(error.expected)
+        self.ended = "changed"
+
+    def _end(self, status: WorkflowExecutionStatus | None) -> None:
+        run = self.server.run
+        self.ended = status.name if status else "no status"
+        if not run.closed or self.ended != run.closed:
+            self.wrong(f"(12) ended with {self.ended}, the run is {run.closed or 'open'}")
+        self._all_was_delivered(self.log_id or run.truth.log_id)
+
+    def _all_was_delivered(self, log_id: str) -> None:
+        truth = self._truth(log_id)
+        if truth is None or self.expected is None:
+            return
+        left = [n for n in range(max(self.expected, truth.base), truth.end) if self._mine(truth, n)]
+        if left:
+            self.wrong(f"(12) ended before {left} of {log_id}")
+
+    def behind(self) -> list[int]:
+        """What of its own it has not got, and should have."""
+        truth = self._truth(self.log_id or self.server.run.truth.log_id)
+        if truth is None or self.expected is None:
+            return []
+        return [n for n in range(max(self.expected, truth.base), truth.end) if self._mine(truth, n)]
+
+    def wrong(self, what: str) -> None:
+        self.server.wrong.append(f"{self.name} {what}")
+
+
+def check_writes(server: Server, authors: list[Author]) -> None:
+    """Hold what publishers were told against what is in the logs."""
+    logs = {run.truth.log_id: run.truth for run in server.runs}
+    for log_id, truth in logs.items():
+        counts = Counter(value for _, value in truth.items.values())
+        if doubled := [value for value, count in counts.items() if count > 1]:
+            server.wrong.append(f"(3) {log_id} has twice: {doubled[:3]}")
+    for author in authors:
+        everywhere = {value for truth in logs.values() for _, value in truth.items.values()}
+        if phantoms := author.lost & everywhere:
+            server.wrong.append(f"(2) {author.name}: certainly not stored, and there: {phantoms}")
+        for log_id, value in author.stored:
+            kept = {v for _, v in logs[log_id].items.values()}
+            if value not in kept and value not in everywhere:
+                server.wrong.append(f"(1) {author.name}: {value} is stored, and nowhere")
+        for truth in logs.values():
+            mine = [v for _, (_, v) in sorted(truth.items.items()) if v.startswith(author.name)]
+            order = [int(v.split("-")[1].rstrip(".")) for v in mine]
+            if order != sorted(order):
+                server.wrong.append(f"(4) {author.name}: in the order {order}")

@@ -1,0 +1,116 @@
+"""A `Transport` to the simulated server: what a client calls, over a network that may fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from streamlib.client.follow import Run
+from streamlib.core.hosting import HostedStream
+from temporalio.api.history.v1 import HistoryEvent
+
+from streamlib.client.transport import BatchRefusedError, NeverBeganError
+from streamlib.errors import StreamNotFoundError
+from streamlib.wire.encode import answer_json
+from streamlib.wire.parse import parse_answer
+from streamlib.wire.shapes import PUBLISH_SIGNAL, Answer
+from tests.world.server import PAYLOAD_BYTES, WORKFLOW_ID, Server, SimRun, travels
+
+T = TypeVar("T")
+
+EMPTY_AFTER = 20.0
+"""Seconds after which the server answers a wait for events with none."""
+
+
+class SimTransport:
+    """One client's way to the server."""
+
+    def __init__(self, server: Server) -> None:
+        self.workflow_id = WORKFLOW_ID
+        self.pinned_run_id = ""
+        self.server = server
+
+    async def send(self, batch: dict[str, Any]) -> None:
+        async def deliver() -> None:
+            if not self.server.signal(PUBLISH_SIGNAL, batch):
+                raise StreamNotFoundError(WORKFLOW_ID, "workflow execution already completed")
+
+        size = travels(batch) * self.server.codec
+        if size > PAYLOAD_BYTES:
+            await asyncio.sleep(0.005)
+            raise BatchRefusedError(f"{size:.0f} bytes")
+        await self.server.call("send", deliver, 30.0)
+
+    async def resolve(self, run_id: str, timeout: timedelta) -> Run:
+        async def describe() -> Run:
+            run = self.server.find(run_id)
+            return Run(run.run_id, run.first_run_id, len(run.events))
+
+        return await self.server.call("resolve", describe, timeout.total_seconds())
+
+    async def history(
+        self, run_id: str, token: bytes, timeout: timedelta
+    ) -> tuple[list[HistoryEvent], bytes]:
+        seconds = timeout.total_seconds()
+
+        async def page() -> tuple[list[HistoryEvent], bytes]:
+            run, begin = self.server.find(run_id), int(token or b"0")
+            until = self.server.now + min(EMPTY_AFTER, seconds - 1)
+            while len(run.events) <= begin and not run.closed and self.server.now < until:
+                left = until - self.server.now
+                changed = asyncio.ensure_future(self.server.changed())
+                await asyncio.wait([changed], timeout=left)
+                changed.cancel()
+            events = run.events[begin : begin + 50]
+            end = begin + len(events)
+            over = run.closed and end == len(run.events)
+            return events, b"" if over else str(end).encode()
+
+        return await self.server.call("history", page, seconds)
+
+    async def run_before(self, run_id: str, timeout: timedelta) -> str | None:
+        async def first() -> str | None:
+            run = self.server.find(run_id)
+            return run.before.run_id if run.before and run.attempt == 1 else None
+
+        return await self.server.call("resolve", first, timeout.total_seconds())
+
+    async def read(
+        self, run_id: str, topics: Collection[str], from_offset: int, timeout: timedelta
+    ) -> Answer:
+        def answer(run: SimRun, host: HostedStream) -> Answer:
+            page = host.read(from_offset, list(topics))
+            told = answer_json(page, host.log, self.server.log_id(run))
+            size = travels(told) * self.server.codec
+            if size > PAYLOAD_BYTES:
+                self.server.wrong.append(f"readable: an answer of {size:.0f} bytes")
+            return parse_answer(told)
+
+        return await self._ask(run_id, answer, timeout)
+
+    async def offset(self, run_id: str, timeout: timedelta) -> int:
+        return await self._ask(run_id, lambda _, host: host.log.end_offset, timeout)
+
+    async def poll(self, run_id: str, topics: Collection[str], from_offset: int) -> Answer:
+        raise AssertionError("this host answers queries")
+
+    async def _ask(
+        self, run_id: str, say: Callable[[SimRun, HostedStream], T], timeout: timedelta
+    ) -> T:
+        """A query: a worker answers it, after the task that is open."""
+
+        async def ask() -> T:
+            run = self.server.find(run_id)
+            while not self.server.worker or (run.open_task and not run.closed):
+                await self.server.changed()
+            await asyncio.sleep(self.server.chance.uniform(0.001, 0.004))
+            if run.closed and not run.began:
+                raise NeverBeganError(WORKFLOW_ID, "closed before its first task")
+            while not self.server.worker:
+                await self.server.changed()
+            return say(run, self.server.host(run))
+
+        asked: Callable[[], Awaitable[T]] = ask
+        return await self.server.call("query", asked, timeout.total_seconds())

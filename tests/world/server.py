@@ -1,0 +1,471 @@
+"""The simulated Temporal: a chain of runs with their histories, a worker that can die, a network.
+
+    clients --call--> network (lost, late, doubled, hanging, refused) --> Server --> worker, hosts
+
+The server writes history and answers long-polls; the worker does the workflow's tasks with the
+library's own host decisions, and rebuilds a host from its run's history when it was killed. Beside
+each host a naive model keeps the log as somebody would who had only read about it: a dict of
+offsets (`Truth`). Where the two differ, the host is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any, TypeVar
+
+from streamlib.core.hosting import Carried, HostedStream, RunFacts, id_of_log
+from streamlib.core.limits import StreamLimits
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.converter import PayloadConverter
+
+from streamlib.errors import (
+    Cause,
+    MalformedInputError,
+    StateTooLargeError,
+    StreamUnavailableError,
+)
+from streamlib.host.carry import arguments, carried_identity, restore, state_of
+from streamlib.wire.encode import decode_payload, encode_item
+from streamlib.wire.parse import parse_publish
+from streamlib.wire.shapes import PUBLISH_SIGNAL, WorkflowStreamState
+
+T = TypeVar("T")
+
+WORKFLOW_ID = "world"
+NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
+TTL = timedelta(seconds=40)
+CONVERTER = PayloadConverter.default
+
+LIMITS = StreamLimits(
+    item_bytes=900, batch_bytes=1_600, page_bytes=1_600, state_bytes=1_600, topic_bytes=200
+)
+PAYLOAD_BYTES = 2 * 1_600 + 100
+"""What the server takes in one piece, after the codec: about twice the limits, as the real one."""
+
+_TYPES = {
+    name: EventType.Value(f"EVENT_TYPE_WORKFLOW_{name}")
+    for name in (
+        *("TASK_SCHEDULED", "TASK_STARTED", "TASK_COMPLETED", "TASK_TIMED_OUT", "TASK_FAILED"),
+        *("EXECUTION_STARTED", "EXECUTION_SIGNALED", "EXECUTION_CONTINUED_AS_NEW"),
+        *("EXECUTION_COMPLETED", "EXECUTION_FAILED", "EXECUTION_TERMINATED"),
+    )
+}
+
+
+@dataclass
+class Truth:
+    """One log as it should be: what was ever at each offset, and which batches were taken."""
+
+    log_id: str
+    items: dict[int, tuple[str, Any]] = field(default_factory=dict)
+    base: int = 0
+    end: int = 0
+    taken: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+    def append(self, topic: str, value: Any) -> None:
+        self.items[self.end] = (topic, value)
+        self.end += 1
+
+    def take(self, publisher: str, sequence: int, items: list[tuple[str, Any]], now: float) -> None:
+        if publisher and sequence <= self.taken.get(publisher, (0, 0.0))[0]:
+            return
+        self.taken[publisher] = (sequence, now)
+        for item in items:
+            self.append(*item)
+
+    def copy(self, log_id: str) -> Truth:
+        return Truth(log_id, dict(self.items), self.base, self.end, dict(self.taken))
+
+
+@dataclass
+class SimRun:
+    """One run: what it started from, its history, and how its log should be."""
+
+    run_id: str
+    first_run_id: str
+    original_run_id: str
+    before: SimRun | None
+    attempt: int
+    state: WorkflowStreamState | None
+    truth: Truth
+    start: Truth
+    events: list[HistoryEvent] = field(default_factory=list)
+    signals: dict[int, tuple[str, Any, float]] = field(default_factory=dict)  # by event id
+    buffered: list[tuple[str, Any]] = field(default_factory=list)  # came while a task ran
+    open_task: bool = False
+    running: bool = False
+    began: bool = False
+    closed: str = ""
+    handled: int = 0  # the last event id whose signal was handled
+
+    @property
+    def facts(self) -> RunFacts:
+        before = self.before.run_id if self.before else None
+        return RunFacts(self.run_id, self.original_run_id, self.first_run_id, before, self.attempt)
+
+
+class Server:
+    """The server, its one worker, and the network to it."""
+
+    def __init__(self, chance: random.Random, *, codec: float = 1.0) -> None:
+        self.chance = chance
+        self.codec = codec  # how much larger it makes what travels
+        self.runs: list[SimRun] = []
+        self.hosts: dict[str, HostedStream] = {}  # in the worker's memory
+        self.worker, self.lives = True, 0
+        self.up = True
+        self.faults: dict[str, float] = {}  # how likely each is, of a call
+        self.wrong: list[str] = []  # what must never be, and was
+        self.calls: dict[str, int] = {}
+        self.moments: dict[int, tuple[float, float]] = {}  # when each offset came, and went
+        self._changed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._begin(None, None, Truth("run-1"))
+
+    @property
+    def run(self) -> SimRun:
+        """The newest run."""
+        return self.runs[-1]
+
+    @property
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def find(self, run_id: str) -> SimRun:
+        return next((r for r in self.runs if r.run_id == run_id), self.run)
+
+    def truth(self, log_id: str) -> Truth:
+        """The log of this id, as the last run had it that went on with it."""
+        return next(r.truth for r in reversed(self.runs) if r.truth.log_id == log_id)
+
+    # What happens to runs.
+
+    def signal(self, name: str, argument: Any = None) -> bool:
+        """Deliver a signal; False if nobody is there to take it."""
+        run = self.run
+        if run.closed:
+            return False
+        if run.running:
+            run.buffered.append((name, argument))
+        else:
+            self._signaled(run, name, argument)
+        return True
+
+    def terminate(self) -> None:
+        self._close(self.run, "TERMINATED")
+
+    def reset(self) -> None:
+        """Begin the newest run anew from one of its finished tasks, as an operator does."""
+        old = self.run
+        ends = [e.event_id for e in old.events if e.event_type == _TYPES["TASK_COMPLETED"]]
+        if not ends or old.closed or old.running:
+            return
+        upto = self.chance.choice(ends)
+        name = f"run-{len(self.runs) + 1}"
+        run = SimRun(
+            *(name, old.first_run_id, old.original_run_id, old.before, old.attempt, old.state),
+            *(old.start.copy(name), old.start),
+            events=old.events[:upto],
+            signals={n: s for n, s in old.signals.items() if n <= upto},
+            began=True,
+            handled=upto,
+        )
+        for _, signal in sorted(run.signals.items()):
+            _naively(run.truth, signal)
+        self._close(old, "TERMINATED")
+        self.runs.append(run)
+        for number, (kind, argument, _) in sorted(old.signals.items()):
+            if number > upto and kind == PUBLISH_SIGNAL:  # the server applies them again
+                self._signaled(run, kind, argument)
+        self._schedule(run)
+
+    def _begin(
+        self,
+        before: SimRun | None,
+        state: WorkflowStreamState | None,
+        truth: Truth,
+        attempt: int = 1,
+    ) -> None:
+        name = f"run-{len(self.runs) + 1}"
+        first = before.first_run_id if before else name
+        run = SimRun(name, first, name, before, attempt, state, truth, truth.copy(""))
+        self.runs.append(run)
+        event = self._write(run, "EXECUTION_STARTED")
+        if before is not None:
+            began = event.workflow_execution_started_event_attributes
+            began.continued_execution_run_id = before.run_id
+        self._schedule(run)
+
+    def _signaled(self, run: SimRun, name: str, argument: Any) -> None:
+        event = self._write(run, "EXECUTION_SIGNALED")
+        event.workflow_execution_signaled_event_attributes.signal_name = name
+        run.signals[event.event_id] = (name, argument, self.now)
+        self._schedule(run)
+
+    def _schedule(self, run: SimRun) -> None:
+        if not run.open_task and not run.closed:
+            run.open_task = True
+            self._write(run, "TASK_SCHEDULED")
+            self.spawn(self._work(run))
+
+    def _close(self, run: SimRun, how: str, next_run_id: str = "") -> None:
+        if run.closed:
+            return
+        run.closed, run.open_task = how, False
+        event = self._write(run, f"EXECUTION_{how}")
+        if how == "CONTINUED_AS_NEW":
+            rolled = event.workflow_execution_continued_as_new_event_attributes
+            rolled.new_execution_run_id = next_run_id
+        elif how == "FAILED":
+            failed = event.workflow_execution_failed_event_attributes
+            failed.new_execution_run_id = next_run_id
+
+    def _write(self, run: SimRun, kind: str) -> HistoryEvent:
+        event = HistoryEvent(event_id=len(run.events) + 1, event_type=_TYPES[kind])
+        event.event_time.FromDatetime(NOON + timedelta(seconds=self.now))
+        run.events.append(event)
+        self.ring()
+        return event
+
+    def ring(self) -> None:
+        """Let everybody look who waits for something to happen."""
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def changed(self) -> None:
+        """Return when something was written, or when server or worker came or went."""
+        await self._changed.wait()
+
+    def spawn(self, doing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(doing)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # The worker.
+
+    def kill_worker(self) -> None:
+        self.worker = False
+        self.lives += 1
+        self.hosts.clear()
+        self.ring()
+
+    def start_worker(self) -> None:
+        self.worker = True
+        self.ring()
+
+    def host(self, run: SimRun) -> HostedStream:
+        """The run's host: from the worker's memory, or rebuilt from history."""
+        host = self.hosts.get(run.run_id)
+        if host is None:
+            log, publishers = restore(run.state)
+            host = HostedStream(log, publishers, now=NOON, limits=LIMITS, publisher_ttl=TTL)
+            for number, signal in sorted(run.signals.items()):
+                if number <= run.handled:
+                    self._handle(host, signal)
+            self.hosts[run.run_id] = host
+        return host
+
+    def log_id(self, run: SimRun) -> str:
+        return id_of_log(run.facts, carried_identity(run.state))
+
+    async def _work(self, run: SimRun) -> None:
+        """Do one workflow task, on whatever worker there is."""
+        await asyncio.sleep(self.chance.uniform(0.001, 0.01))
+        while not (self.worker and self.up):
+            await self.changed()
+        if run.closed:
+            return
+        run.running, life = True, self.lives
+        self._write(run, "TASK_STARTED")
+        todo = {n: s for n, s in sorted(run.signals.items()) if n > run.handled}
+        await asyncio.sleep(self.chance.uniform(0.001, 0.01))
+        run.running = False
+        if run.closed:
+            return
+        command = next((s[0] for s in todo.values() if s[0] in _COMMANDS), "")
+        if life != self.lives or (command and run.buffered):  # died; or there is more to do first
+            self.hosts.pop(run.run_id, None)
+            self._write(run, "TASK_TIMED_OUT" if life != self.lives else "TASK_FAILED")
+        else:
+            host = self.host(run)
+            for signal in todo.values():
+                base, end = run.truth.base, run.truth.end
+                self._handle(host, signal)
+                _naively(run.truth, signal)
+                came = dict.fromkeys(range(end, run.truth.end), (self.now, 0.0))
+                went = {n: (self.moments[n][0], self.now) for n in range(base, run.truth.base)}
+                self.moments |= came | went
+            run.handled, run.began = max(todo, default=run.handled), True
+            self._write(run, "TASK_COMPLETED")
+            self._compare(run, host)
+            if command:
+                self._command(run, host, command)
+                return
+        run.open_task = False
+        buffered, run.buffered = run.buffered, []
+        for name, argument in buffered:
+            self._signaled(run, name, argument)
+        if any(number > run.handled for number in run.signals):
+            self._schedule(run)
+
+    def _handle(self, host: HostedStream, signal: tuple[str, Any, float]) -> None:
+        name, argument, at = signal
+        now = NOON + timedelta(seconds=at)
+        if name == PUBLISH_SIGNAL:
+            try:
+                batch = parse_publish([argument], LIMITS)
+            except MalformedInputError as error:
+                host.refuse("", error.reason, now)
+            else:
+                host.take(batch.items, batch.publisher_id, batch.sequence, now)
+        elif name == "append":
+            for topic, value in argument:
+                host.log.append(encode_item(topic, value, CONVERTER, LIMITS))
+        elif name == "truncate":
+            host.log.truncate(min(argument, host.log.end_offset))
+
+    def _command(self, run: SimRun, host: HostedStream, command: str) -> None:
+        """End the run as its workflow asked."""
+        next_run_id = f"run-{len(self.runs) + 1}"
+        if command == "close":
+            self._close(run, "COMPLETED")
+        elif command == "fail":  # with a retry policy: the next attempt has the same input
+            truth = run.start.copy(next_run_id)
+            self._close(run, "FAILED", next_run_id)
+            self._begin(run, run.state, truth, run.attempt + 1)
+        elif command == "forget":
+            self._close(run, "CONTINUED_AS_NEW", next_run_id)
+            self._begin(run, None, Truth(next_run_id))
+        else:
+            state = self._state(run, host)
+            truth = run.truth.copy(run.truth.log_id)
+            truth.base = state.base_offset
+            run.truth.base = max(run.truth.base, truth.base)
+            self._close(run, "CONTINUED_AS_NEW", next_run_id)
+            self._begin(run, state, truth)
+
+    def _state(self, run: SimRun, host: HostedStream) -> WorkflowStreamState:
+        identity = Carried(self.log_id(run), run.run_id)
+        now = NOON + timedelta(seconds=self.now)
+
+        def build(stream: HostedStream, packed: bool) -> WorkflowStreamState:
+            return state_of(stream, now, TTL, identity=identity, packed=packed)
+
+        try:
+            [state] = arguments(host, lambda s: [s], CONVERTER, build, truncate=True)
+        except StateTooLargeError as error:  # the table alone: then the log goes
+            self.wrong.append(f"hand-over: {error}")
+            raise
+        size = sum(p.ByteSize() for p in CONVERTER.to_payloads([state])) * self.codec
+        if size > PAYLOAD_BYTES:
+            self.wrong.append(f"hand-over: a state of {size:.0f} bytes, and the run is terminated")
+        [carried] = CONVERTER.from_payloads(CONVERTER.to_payloads([state]), [WorkflowStreamState])
+        return carried  # type: ignore[no-any-return]
+
+    def _compare(self, run: SimRun, host: HostedStream) -> None:
+        """Hold the host against the naive model."""
+        truth = run.truth
+        log_id = self.log_id(run)
+        if (host.log.base_offset, host.log.end_offset, log_id) != (
+            *(truth.base, truth.end),
+            truth.log_id,
+        ):
+            self.wrong.append(
+                f"host: {run.run_id} has [{host.log.base_offset}, {host.log.end_offset}) of "
+                f"{log_id}, not [{truth.base}, {truth.end}) of {truth.log_id}"
+            )
+        page = host.log.items_from(max(truth.base, truth.end - 5), 5)
+        for offset, item in page:
+            expected = truth.items.get(offset)
+            if (item.topic, value_of(item.data)) != expected:
+                self.wrong.append(f"host: {item} at {offset}, not {expected}")
+
+    # The network.
+
+    async def call(self, kind: str, do: Callable[[], Awaitable[T]], timeout: float) -> T:
+        """Make a call over a network in which anything may happen to it.
+
+        Raises:
+            StreamUnavailableError: It was lost, or its answer was, or the server refused it.
+        """
+        self.calls[kind] = self.calls.get(kind, 0) + 1
+        await asyncio.sleep(self.chance.uniform(0.0005, 0.003))
+        fault = self._fault(kind)
+        if not self.up:
+            raise self.trouble(Cause.OUTAGE, "the server is down")
+        if fault in ("rate", "busy"):
+            raise self.trouble(Cause.RATE if fault == "rate" else Cause.BUSY, fault)
+        if fault in ("lost", "hangs"):
+            await asyncio.sleep(timeout if fault == "hangs" else self.chance.uniform(0, 0.5))
+            raise self.trouble(Cause.OUTAGE, fault)
+        if fault == "delayed":  # the caller gives up, and it arrives all the same, later
+            self.spawn(self._later(do))
+            raise self.trouble(Cause.OUTAGE, fault)
+        if fault == "late":
+            await asyncio.sleep(self.chance.uniform(0, 2))
+        if fault == "doubled":
+            self.spawn(self._later(do))
+        try:
+            answer = await asyncio.wait_for(do(), timeout)
+        except asyncio.TimeoutError:
+            raise self.trouble(Cause.OUTAGE, "timed out") from None
+        if fault == "deaf":
+            raise self.trouble(Cause.OUTAGE, "the reply was lost")
+        return answer
+
+    def trouble(self, cause: Cause, reason: str) -> StreamUnavailableError:
+        return StreamUnavailableError(WORKFLOW_ID, reason, cause=cause)
+
+    async def _later(self, do: Callable[[], Awaitable[Any]]) -> None:
+        await asyncio.sleep(self.chance.uniform(0, 3))
+        try:
+            await do()
+        except Exception:  # nobody hears of it
+            return
+
+    def _fault(self, kind: str) -> str:
+        for fault, likely in self.faults.items():
+            if kind in _AT.get(fault, (kind,)) and self.chance.random() < likely:
+                return fault
+        return ""
+
+
+_COMMANDS = {"roll", "forget", "close", "fail"}
+_AT = {  # where a fault can be; the others: at every call
+    "busy": ("query",),
+    "delayed": ("send",),
+    "doubled": ("send",),
+    "deaf": ("send", "query", "resolve"),
+}
+
+
+def _naively(truth: Truth, signal: tuple[str, Any, float]) -> None:
+    """What a signal means to a log, as somebody would write it down who had no time."""
+    name, argument, at = signal
+    for publisher, (_, seen) in list(truth.taken.items()):
+        if at - seen > 1.25 * TTL.total_seconds():
+            del truth.taken[publisher]
+    if name == PUBLISH_SIGNAL:
+        items = [(item["topic"], value_of(item["data"])) for item in argument["items"]]
+        truth.take(argument["publisher_id"], argument["sequence"], items, at)
+    elif name == "append":
+        for item in argument:
+            truth.append(*item)
+    elif name == "truncate":
+        truth.base = max(truth.base, min(argument, truth.end))
+
+
+def value_of(data: Any) -> Any:
+    """What an item's data holds."""
+    return CONVERTER.from_payload(decode_payload(data))
+
+
+def travels(value: Any) -> int:
+    """The bytes of a value as JSON, before the codec."""
+    return len(json.dumps(value))
