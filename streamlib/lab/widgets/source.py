@@ -22,6 +22,7 @@ from datetime import timedelta
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import (
     RPCError,
+    WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowQueryFailedError,
@@ -109,14 +110,13 @@ class Source:
 
     async def look(self) -> None:
         """Describe the stream, as it is now. Raises nothing; `failure` says what went wrong."""
+        over = self._over or self.seen.status != "RUNNING"
         self.stale = False
         try:
-            with suppress(RPCError):  # what it cannot find is said better below
-                await self._note_run()
-            over = self._over or self.seen.status != "RUNNING"
-            await self._describe()
+            await asyncio.gather(self._describe(), self._note_run())
             self.failure = ""
             self.final = over
+            self.stale |= not over and self.seen.status != "RUNNING"  # once more, after the end
         except Exception as error:
             self.failure = str(error)
             self.stale = not isinstance(error, (NotAStreamError, StreamNotFoundError))
@@ -126,9 +126,7 @@ class Source:
     async def look_once(self) -> None:
         """One look, in any event loop. Raises nothing."""
         try:
-            with suppress(RPCError):
-                await self._note_run()
-            await self._describe()
+            await asyncio.gather(self._describe(), self._note_run())
         except Exception as error:
             self.failure = str(error)
 
@@ -190,8 +188,11 @@ class Source:
         return max(about.base_offset, about.end_offset - ITEMS)
 
     async def _note_run(self) -> None:
-        """What the server knows of the run; it needs no worker for it."""
-        about = await self._handle.describe(rpc_timeout=timedelta(seconds=AGAIN * 5))
+        """What the server knows of the run; it needs no worker for it. Raises nothing."""
+        with suppress(RPCError):  # what it cannot find is said better by the stream's client
+            await self._note(await self._handle.describe(rpc_timeout=timedelta(seconds=5)))
+
+    async def _note(self, about: WorkflowExecutionDescription) -> None:
         info = about.raw_description.workflow_execution_info
         watch, described = self._watch, self.seen.description
         self.seen.status = about.status.name if about.status else "RUNNING"

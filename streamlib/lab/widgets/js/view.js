@@ -104,6 +104,7 @@ export class View {
 		this.timer = this.lost = this.asking = undefined;
 		/** @type {number | null} */
 		this.scrolled = null;
+		this.width = 600;
 		this.forget();
 		this.root = document.createElement("div");
 		dress(this.root, { class: "sv", role: "group", "aria-label": "Stream view" });
@@ -136,7 +137,6 @@ export class View {
 		this.log = this.log?.filter(({ doing }) => doing === "reset") ?? [];
 		this.place = { left: 0, scale: SCALE, follow: true, auto: true };
 		this.rows = rowsOf(false, 0);
-		this.width = 600;
 		this.sampled = -1e9;
 		this.askedValues = false;
 		this.selected = this.preview = this.keeping = this.chosen = this.card = this.hover = this.asked = null;
@@ -189,7 +189,7 @@ export class View {
 		for (const query of ["(forced-colors: active)", "(prefers-color-scheme: dark)", "(prefers-reduced-motion: reduce)"])
 			on(matchMedia(query), "change", () => this.rewear());
 		observe(new IntersectionObserver((seen) => this.look(!!seen.at(-1)?.isIntersecting)), this.root);
-		observe(new ResizeObserver(() => this.touch()), this.root);
+		observe(new ResizeObserver(() => this.measure()), this.root);
 		observe(new MutationObserver(() => this.rewear()), document.body, { attributes: true });
 		let seconds = 0;
 		const clock = setInterval(() => this.tick(++seconds), 1000);
@@ -500,6 +500,12 @@ export class View {
 		this.fetchSoon();
 	}
 
+	/** How wide the tape is: read where the page has been laid out, and would not be for it. */
+	measure() {
+		this.width = this.canvas?.parentElement?.clientWidth || this.width;
+		this.touch();
+	}
+
 	/** @param {number} now */
 	draw(now) {
 		this.raf = 0;
@@ -538,7 +544,6 @@ export class View {
 		const ink = /** @type {import("./paint.js").Ink} */ (this.ink), ratio = this.ratio();
 		if (!canvas || !overview) return false;
 		const track = /** @type {HTMLElement} */ (canvas.parentNode), last = Math.max(base, end - 1), at = this.selected ?? last;
-		this.width = track.clientWidth;
 		this.place = settle(this.place, this.space());
 		this.rows = rowsOf(this.stream.seams.length > 0, Math.max(0, ...stack(placeReaders(this, this.width))) + 1);
 		const moves = paintTape(this, new Pen(canvas, this.width, this.rows.height, ink, ratio), now), [from, to] = this.window();
