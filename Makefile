@@ -9,7 +9,7 @@ UV ?= $(BIN)/uv
 UPGRADE ?=
 FAST := not server and not browser and not matrix and not soak
 
-.PHONY: help lab stop test test-all check format lock sizes bench bench-quick bench-views
+.PHONY: help lab stop test test-all check format lock sizes widgets bench bench-quick bench-views
 help:
 	@echo "make lab       install, start server and worker, open JupyterLab; Ctrl-C ends them"
 	@echo "make stop      end all that was left running: server, workers, JupyterLab"
@@ -18,6 +18,7 @@ help:
 	@echo "make format    put the code into its format"
 	@echo "make lock      write requirements.lock anew; UPGRADE=--upgrade for newer versions"
 	@echo "make sizes     lines of code by folder; fails if something is too large"
+	@echo "make widgets   bundle the live view's scripts and check their types (needs Node.js and npm)"
 	@echo "make bench     measure it beside the peer, in 10 minutes; make bench-quick in 3"
 	@echo "make bench-views  measure the live view in a browser, in 7 minutes"
 
@@ -59,6 +60,15 @@ lock: .venv/.ready
 
 sizes: .venv/.ready
 	@$(BIN)/python tools/sizes.py
+
+# The bundle is committed: only who changes the scripts needs this, or Node.js.
+WIDGETS := streamlib/lab/widgets/js
+$(WIDGETS)/node_modules/.package-lock.json: $(WIDGETS)/package-lock.json
+	@npm --prefix $(WIDGETS) ci --no-audit --no-fund
+
+widgets: $(WIDGETS)/node_modules/.package-lock.json
+	@npm --prefix $(WIDGETS) run --silent types
+	@npm --prefix $(WIDGETS) run --silent build
 
 bench: .venv/.ready
 	@$(BIN)/python -m bench

@@ -1,6 +1,6 @@
 """`python -m bench.views`: how fast the live view is, in a real JupyterLab in headless Chromium.
 
-    --quick      what the gates need, in about two minutes
+    --quick      what the gates need, in about two minutes; times and rates with some slack
     --soak N     only watch a stream for N minutes, and how the browser's memory grows
 
 Measures the table "How fast": what the browser gets, when it paints, and what it costs when nothing
@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
@@ -33,10 +33,13 @@ from bench.rig import ROOT, private_home
 from streamlib.lab.machine import processes, server, workers
 from tests.browser.jupyter import CHROMIUM_FLAGS, jupyter, show_notebook, write_notebook
 
+SLACK = 3.0
+"""How much slower than its gate a quick run may be."""
+
 NOTEBOOK = "views.ipynb"
 CELL = 'lab.view(stream, "tape", "readers", "dedup", "cost")'
 PRELUDE = """
-import asyncio, json, time
+import asyncio, json, threading, time
 from streamlib import WorkflowStreamClient, lab
 from bench.grown import GrownHub, GrownInput
 session = await lab.start(quiet=True)
@@ -49,6 +52,13 @@ async def grown(items, **how):
     while await stream.get_offset() < items:
         await asyncio.sleep(0.05)
     return hub, stream
+
+async def crowd(publishers):
+    for begin in range(0, publishers, 100):
+        every = [WorkflowStreamClient.create(session.client, hub.id) for _ in range(100)]
+        for number, each in enumerate(every):
+            each.topic("delta").publish(number)
+        await asyncio.gather(*(each.flush() for each in every))
 
 async def pour(rate, seconds, roll_every=0.0):
     begun, sent, rolls = time.monotonic(), 0, 0
@@ -66,6 +76,10 @@ async def pour(rate, seconds, roll_every=0.0):
 # What the page notes by itself: when each revision was painted, and who asked for frames.
 NOTES = """
 window.__frames = 0;
+window.__tasks = [];
+new PerformanceObserver((list) => {
+  for (const task of list.getEntries()) window.__tasks.push(task.duration);
+}).observe({type: 'longtask'});
 {
 const ask = window.requestAnimationFrame.bind(window);
 window.requestAnimationFrame = (back) => {
@@ -120,6 +134,12 @@ class Figure:
     def passed(self) -> bool:
         """Whether the gate holds."""
         return self.value >= self.gate if self.at_least else self.value <= self.gate
+
+    def relaxed(self) -> Figure:
+        """The same for a machine that is slow and does other things too: times and rates."""
+        if self.unit == "ms":
+            return replace(self, gate=self.gate * SLACK)
+        return replace(self, gate=self.gate / SLACK) if self.unit == "frames/s" else self
 
 
 @dataclass
@@ -248,7 +268,7 @@ def first_render(it: Stage) -> list[Figure]:
     it.kernel("hub, stream = await grown(2_000)")
     it.render()
     times = [it.render() for _ in range(3)]
-    return [Figure("first render, warm Lab", median(times), "ms", "<= 300", 1000)]
+    return [Figure("first render, warm Lab", median(times), "ms", "<= 300", 300)]
 
 
 def publish_to_pixel(it: Stage, items: int) -> list[Figure]:
@@ -275,7 +295,7 @@ def publish_to_pixel(it: Stage, items: int) -> list[Figure]:
     return [
         Figure("publish in a cell to pixel, median", median(waits), "ms", "", float("inf")),
         Figure(
-            "publish in a cell to pixel, p95", waits[int(len(waits) * 0.95)], "ms", "<= 250", 500
+            "publish in a cell to pixel, p95", waits[int(len(waits) * 0.95)], "ms", "<= 150", 150
         ),
     ]
 
@@ -337,17 +357,65 @@ def many(it: Stage, items: int) -> list[Figure]:
     fetched = time.monotonic() - begun
     gaps = sorted(it.page.evaluate(SCROLL, 4))
     return [
-        Figure(f"{items:,} items: opens", opened, "ms", "", 2000),
+        Figure(f"{items:,} items: opens", opened, "ms", "", 1000),
         Figure(f"{items:,} items: all of them in the browser", fetched, "s", "", 120),
         Figure(
             f"{items:,} items: frames a second while scrolling",
             1000 * len(gaps) / sum(gaps),
-            "/s",
+            "frames/s",
             "60",
-            30,
+            55,
             True,
         ),
         Figure(f"{items:,} items: the page's memory", it.heap(), "MB", "", float("inf")),
+    ]
+
+
+def busy(it: Stage, seconds: float) -> list[Figure]:
+    """The page must not stand still: its longest task, at a rate, and with a crowd."""
+    it.kernel("hub, stream = await grown(0); topic = stream.topic('delta')")
+    it.render()
+    it.until("root.dataset.end === '0'")
+    it.rest(2)
+    it.page.evaluate("() => { window.__tasks.length = 0 }")
+    it.kernel(f"await pour(200, {seconds})")
+    at_a_rate = max(it.page.evaluate("window.__tasks"), default=0.0)
+    it.kernel("hub, stream = await grown(0)")
+    it.render()
+    it.rest(2)
+    it.page.evaluate("() => { window.__tasks.length = 0 }")
+    it.kernel("await crowd(2_000)")
+    it.until("root.dataset.end === '2000'")
+    it.all_fetched()
+    it.rest(1)
+    crowded = max(it.page.evaluate("window.__tasks"), default=0.0)
+    # The browser tells of tasks above 50 ms only: 0 is none.
+    return [
+        Figure("200 items/s: longest task above 50 ms", at_a_rate, "ms", "0", 50),
+        Figure("2,000 publishers: longest task above 50 ms", crowded, "ms", "0", 50),
+    ]
+
+
+LEFT = """
+import gc; gc.collect()
+print(sum('stream-view' in each.name for each in threading.enumerate()), len(asyncio.all_tasks()))
+"""
+
+
+def reruns(it: Stage, times: int) -> list[Figure]:
+    """A cell that is run again and again: only the last view is left, here and there."""
+    it.kernel("hub, stream = await grown(500)")
+    it.render()
+    it.rest(1)
+    before, begun = it.kernel(LEFT).split(), it.heap()
+    for _ in range(times):
+        it.render()
+    it.rest(3)
+    after, grown = it.kernel(LEFT).split(), it.heap() - begun
+    return [
+        Figure(f"{times} reruns: the page's memory grew by", grown, "MB", "< 10", 10),
+        Figure(f"{times} reruns: threads left", int(after[0]) - int(before[0]), "", "0", 0),
+        Figure(f"{times} reruns: tasks left", int(after[1]) - int(before[1]), "", "0", 0),
     ]
 
 
@@ -405,6 +473,8 @@ def measure(options: argparse.Namespace) -> list[Figure]:
         typical,
         lambda it: ingest(it, 10_000, 10 if quick else 60),
         lambda it: many(it, 100_000),
+        lambda it: busy(it, 5 if quick else 20),
+        lambda it: reruns(it, 15 if quick else 50),
         lambda it: idle(it, 4 if quick else 15),
     ]
     if not quick:
@@ -417,7 +487,7 @@ def measure(options: argparse.Namespace) -> list[Figure]:
             figures += part(it)
             print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    return figures
+    return [each.relaxed() for each in figures] if quick else figures
 
 
 def table(figures: list[Figure]) -> str:
@@ -429,9 +499,9 @@ def table(figures: list[Figure]) -> str:
         verdict = "" if not gate else "pass" if each.passed else "FAIL"
         value = f"{each.value:,.3g}" if each.value < 1000 else f"{each.value:,.0f}"
         rows.append(
-            f"{each.label:<52}{value:>9} {each.unit:<4}{each.target:>9}{gate:>12}  {verdict}"
+            f"{each.label:<52}{value:>9} {each.unit:<8}{each.target:>9}{gate:>12}  {verdict}"
         )
-    return "\n".join([f"{'':<52}{'':>14}{'target':>9}{'gate':>12}", *rows])
+    return "\n".join([f"{'':<52}{'':>18}{'target':>9}{'gate':>12}", *rows])
 
 
 def main() -> int:

@@ -123,6 +123,16 @@ class Subscription(Generic[T]):
         return max(0, self._feed.source.end_offset - self.position) if self._feed else 0
 
     @property
+    def held(self) -> int:
+        """How many items it holds already: they come next, also if they are truncated meanwhile."""
+        return len(self._page)
+
+    @property
+    def held_to(self) -> int:
+        """The offset after the last that it holds; `position` if it holds none."""
+        return self._page_end if self._page else self.position
+
+    @property
     def missed(self) -> int:
         """How many offsets were truncated before they were read, in all."""
         return self._cursor.missed

@@ -8,10 +8,13 @@ does not know who did. Next: `lab/machine/server.py`, which does.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import ssl
+import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from temporalio.client import Client
@@ -96,6 +99,7 @@ async def connect(**options: Any) -> Client:
     Raises:
         ServerUnavailableError: Nobody answers there; names the address and what to do.
     """
+    _pause_at_exit()
     goal = target()
     try:
         return await asyncio.wait_for(
@@ -107,6 +111,16 @@ async def connect(**options: Any) -> Client:
         cause = error
     hint = await _tls_hint(goal)
     raise ServerUnavailableError(_unreachable(goal, hint or _short(cause))) from cause
+
+
+@cache
+def _pause_at_exit() -> None:
+    """Let a program that has called a server wait a moment before it goes down.
+
+    The SDK's threads are not done with a call when its result is here: an interpreter that exits in
+    that moment may crash, and then the exit code is lost.
+    """
+    atexit.register(time.sleep, 0.05)
 
 
 def _unreachable(goal: Target, why: str) -> str:

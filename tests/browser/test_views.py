@@ -5,6 +5,7 @@ Each test shows a view of its own; what it looks at are roles and `data-*`, neve
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -12,13 +13,23 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 from streamlib.lab.machine import processes
 from tests.browser import views
-from tests.browser.jupyter import Jupyter, begin, ended, result, save, set_theme, wait_until_ready
+from tests.browser.jupyter import (
+    Jupyter,
+    begin,
+    ended,
+    result,
+    save,
+    set_theme,
+    show_notebook,
+    wait_until_ready,
+)
 from tests.browser.views import EVERYTHING, Memory, Sheet, View, has, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
@@ -92,7 +103,7 @@ def test_an_item_says_what_it_is(view: View) -> None:
     has(view.details(), kind="item", offset=3, found="true")
     assert '"kind": "a fourth"' in view.details().locator("pre").inner_text()
     assert (view.detail("topic"), view.detail("sequence")) == ("news", "1")
-    assert re.fullmatch(r"[0-9a-f]{16}", view.detail("publisher"))
+    assert re.fullmatch(r"stream \([0-9a-f]{16}\)", view.detail("publisher"))
     assert re.fullmatch(r"\d+ B", view.detail("size"))
     assert view.detail("encoding") == "json/plain"
     view.click_item(5)
@@ -154,7 +165,7 @@ def test_a_cut_is_foreseen_and_then_made(view: View) -> None:
     foreseen = form.locator("[data-goes]")
     has(foreseen, goes=6, up_to=6)
     left_behind = form.get_by_role("list", name="Readers left behind").get_by_role("listitem")
-    expect(left_behind).to_have_text(["ann would miss 6", "bob would miss 4"])
+    expect(left_behind).to_have_text(["ann would miss 6", "bob would miss 2"])
     view.shows(base=0)  # nothing is done yet
     cut.click()
     view.said("Playground", "ok", "truncated")
@@ -315,6 +326,12 @@ def test_jupyter_s_keys_do_nothing_in_a_view(sheet: Sheet, view: View) -> None:
     view.tape.press("Shift+Enter")
     has(view.details(), found="true")
     assert sheet.cells() == before
+    for place in (view.tape, view.form("Publish").get_by_label("text")):
+        sheet.page.evaluate("() => { jupyterapp.shell.currentWidget.context.model.dirty = true; }")
+        place.press("Control+s")  # it is the page's, and saves
+        sheet.page.wait_for_function(
+            "() => jupyterapp.shell.currentWidget.context.model.dirty === false"
+        )
     view.shows(state="live", end=10)
 
 
@@ -383,6 +400,247 @@ ann = stream.subscribe(evil)
     assert sheet.page.evaluate("() => window.pwned") is None
 
 
+# ---------------------------------------------------------------- values, words, sizes
+
+
+def test_values_are_in_sight(sheet: Sheet, view: View) -> None:
+    """In the table, under the pointer, and as the text that a stream of tokens makes."""
+    view.press("Tape", "Table")
+    table = view.panel("Tape").get_by_role("table", name="Items")
+    expect(table.locator("[data-offset='3'] td").nth(1)).to_have_text('{"kind": "a fourth"}')
+    expect(table.locator("[data-offset='5'] td").nth(1)).to_have_text("snow")
+    view.press("Tape", "Table")
+    sheet.run("await publish('delta', *'In the sea lives a whale. '.split(' '))")
+    view.shows(end=17)
+    view.tape.hover(position={"x": 24 + view.scale() * 4, "y": 55})
+    expect(view.panel("Tape").locator(".sv-hover")).to_have_text(
+        re.compile("^offset 4, weather, .*, publisher stream #2: rain$")
+    )
+    view.press("Tape", "Text")
+    text = view.panel("Tape").get_by_role("group", name="Text of the items in view")
+    expect(text.locator("p").last).to_contain_text("Inthesealivesawhale.")
+
+
+def test_the_table_shows_where_one_goes(sheet: Sheet, view: View) -> None:
+    sheet.run("await publish('many', *range(300))")
+    view.shows(end=310, fetched=310)
+    view.press("Tape", "Table")
+    goto = view.panel("Tape").get_by_role("spinbutton", name="Go to offset")
+    goto.fill("42")
+    goto.press("Enter")
+    row = view.panel("Tape").locator("tr[data-offset='42']")
+    expect(row).to_have_attribute("data-selected", "true")
+    until(
+        sheet.page,
+        lambda: row.evaluate(
+            """row => {
+              const box = row.closest('.sv-scroll').getBoundingClientRect();
+              const own = row.getBoundingClientRect();
+              return own.top >= box.top && own.bottom <= box.bottom;
+            }"""
+        ),
+    )
+
+
+def test_three_hundred_topics_can_all_be_seen_and_told_apart(sheet: Sheet) -> None:
+    sheet.run(
+        """
+hub = await lab.host(session)
+stream = WorkflowStreamClient.create(session.client, hub.id)
+for name in ["news", "news\u200b", "\u202enews", *map(str, range(297))]:
+    stream.topic(name).publish(1)
+await stream.flush()
+"""
+    )
+    view = sheet.show('lab.view(stream, "tape")')
+    view.shows(end=300, fetched=300)
+    chips = view.panel("Tape").get_by_role("group", name="Topics shown").get_by_role("button")
+    expect(chips).to_have_count(13)
+    expect(chips.nth(0)).to_contain_text("news")
+    expect(chips.nth(1)).to_contain_text("news⟨U+200B⟩")
+    expect(chips.nth(2)).to_contain_text("⟨U+202E⟩news")
+    chips.last.click()
+    expect(chips).to_have_count(301)
+    expect(chips.last).to_have_text("fewer")
+
+
+def test_the_base_is_dragged_on_the_tape(sheet: Sheet) -> None:
+    """Without a playground: what would go, and whom it strands, is said below the tape."""
+    view = sheet.show("await fresh()\nlab.view(stream, 'tape', 'readers')")
+    view.shows(end=10, fetched=10)
+    expect(view.tape).to_have_attribute("data-edge", "0")
+    view.tape.scroll_into_view_if_needed()
+    box = view.tape.bounding_box()
+    assert box is not None
+    mouse, scale, y = sheet.page.mouse, view.scale(), box["y"] + 55
+    mouse.move(box["x"] + 12, y)
+    mouse.down()
+    mouse.move(box["x"] + 12 + 6 * scale, y, steps=6)
+    mouse.up()
+    form = view.form("Truncate")
+    has(form.locator("[data-goes]"), goes=6, up_to=6)
+    left_behind = form.get_by_role("list", name="Readers left behind").get_by_role("listitem")
+    expect(left_behind).to_have_text(["ann would miss 6", "bob would miss 2"])
+    view.shows(base=0)
+    view.tape.press("Escape")
+    expect(form).to_have_count(0)
+    mouse.move(box["x"] + 12, y)
+    mouse.down()
+    mouse.move(box["x"] + 12 + 6 * scale, y, steps=6)
+    mouse.up()
+    form.get_by_role("button", name="Truncate").click()
+    view.shows(base=6, end=10, fetched=4)
+    view.said("Tape", "ok", "truncated")
+    has(view.reader("bob"), lag=4, unread=1, below=4)
+
+
+def test_what_was_done_is_kept_with_its_time_and_goes_with_the_stream(view: View) -> None:
+    view.publish("one")
+    view.said("Playground", "ok", "1 item stored")
+    view.publish("two", times=20_000)
+    view.said("Playground", "error", "count may be 10,000 at most; you asked for 20,000")
+    lines = view.panel("Playground").locator(".sv-say")
+    expect(lines).to_have_count(2)
+    expect(lines.last).to_have_text(re.compile(r"^\d\d:\d\d:\d\d publish 1 to demo 1 item stored$"))
+    view.read_one("ann")
+    view.said("Readers", "ok", "offset 0")
+    view.reset()
+    expect(lines).to_have_text([re.compile("reset a fresh stream")])
+    expect(view.panel("Readers").locator(".sv-say")).to_have_count(0)
+
+
+def test_one_reads_several_all_and_at_a_pace(view: View) -> None:
+    view.panel("Readers").get_by_label("Items to read at a press").fill("3")
+    view.reader("ann").get_by_role("button", name="Read 3").click()
+    view.said("Readers", "ok", "3 items, offsets 0 to 2")
+    has(view.reader("ann"), position=3, held=7, lag=7)
+    view.reader("ann").get_by_role("button", name="Read all").click()
+    view.said("Readers", "ok", "7 items, offsets 3 to 9")
+    view.form("Publish").get_by_role("button", name="1 a second").click()
+    view.shows_that("+d.end >= 12")
+    view.reader("ann").get_by_role("button", name="2/s").click()
+    has(view.reader("ann"), pace=2)
+    view.form("Publish").get_by_role("button", name="Stop (1/s)").click()
+    view.said("Playground", "ok", "stopped publishing")
+    end = view.number("end")
+    has(view.reader("ann"), lag=0)
+    view.reader("ann").get_by_role("button", name="Stop (2/s)").click()
+    view.said("Readers", "ok", "stopped reading")
+    view.shows(end=end)
+
+
+def test_everything_drawn_is_explained_and_kill_asks_first(view: View, course: Sheet) -> None:
+    view.root.get_by_role("button", name="Legend").click()
+    legend = view.root.locator(".sv-legend")
+    for word in ("batch", "seam", "truncated", "open edge", "duplicates", "continue as new"):
+        expect(legend).to_contain_text(word)
+    view.panel("Publishers").get_by_role("button", name="What is “sequence”?").click()
+    expect(view.panel("Publishers")).to_contain_text("A publisher counts its batches")
+    view.panel("Publishers").get_by_role("button", name="What is “refused”?").click()
+    expect(view.panel("Publishers")).to_contain_text("Batches that are not valid")
+    expect(view.panel("Publishers").locator("tr[data-called='stream']")).to_have_count(1)
+    server = view.part("server")
+    server.get_by_role("button", name="Kill").click()
+    expect(server).to_contain_text("Every notebook on this server stops. Kill it?")
+    server.get_by_role("button", name="No", exact=True).click()
+    has(server, state="runs")
+    expect(server.get_by_role("button", name="Kill")).to_have_count(1)
+
+
+def cut_off(view: View) -> list[str]:
+    """Buttons and words that reach over the view's edge."""
+    found: list[str] = view.root.evaluate(
+        """root => {
+          const edge = root.getBoundingClientRect().right + 1;
+          const every = root.querySelectorAll('button, select, input, .sv-note, .sv-num, h3');
+          const over = (each) => each.getBoundingClientRect().right > edge;
+          return [...every].filter((each) => !each.closest('.sv-scroll, .sv-live') && over(each))
+            .map((each) => each.outerHTML.slice(0, 90));
+        }"""
+    )
+    return found
+
+
+def test_it_can_be_narrow_large_and_in_forced_colours(
+    sheet: Sheet, view: View, artefacts: Path
+) -> None:
+    sheet.run("await hub.execute_update('truncate', 4)")
+    view.shows(base=4)
+    cells = view.root.evaluate_handle("root => root.parentNode")
+    for width in (812, 640, 440):
+        cells.evaluate("(node, width) => { node.style.width = `${width}px`; }", width)
+        view.is_painted()
+        assert cut_off(view) == [], width
+        lane = view.reader("ann").locator(".sv-lane").bounding_box()
+        assert lane is not None
+        assert lane["width"] > 200, width
+        view.root.screenshot(path=artefacts / f"view-{width}.png")
+    cells.evaluate("node => { node.style.width = ''; }")
+    height = view.root.bounding_box()
+    view.root.get_by_role("button", name="Large").click()
+    view.shows(large="true")
+    large = view.root.bounding_box()
+    assert height is not None
+    assert large is not None
+    assert large["height"] > 1.4 * height["height"]
+    view.is_painted()
+    assert cut_off(view) == []
+    view.click_item_at(6)
+    view.root.get_by_role("button", name="Large").click()
+    sheet.page.emulate_media(forced_colors="active")
+    try:
+        view.is_painted()
+        invisible = view.root.evaluate(
+            """root => {
+              const drawn = ['.sv-lag', '.sv-meter i', '.sv-meter u', '.sv-dot', '.sv-mark'];
+              const behind = getComputedStyle(root).backgroundColor;
+              return drawn.filter((name) => {
+                const style = getComputedStyle(root.querySelector(name));
+                const own = [style.backgroundColor, style.color, style.borderTopColor];
+                return !own.some((color) => color !== behind && !/^rgba.*, 0\\)$/.test(color));
+              });
+            }"""
+        )
+        assert invisible == []
+        drawn = view.tape.locator("canvas").evaluate(
+            """canvas => {
+              const ctx = canvas.getContext('2d');
+              const {data} = ctx.getImageData(0, 0, canvas.width, canvas.height / 4);
+              let ink = 0;
+              for (let at = 3; at < data.length; at += 4) ink += data[at] > 100;
+              return ink;
+            }"""
+        )
+        assert drawn > 100  # the ruler
+        view.root.screenshot(path=artefacts / "view-forced-colours.png")
+    finally:
+        sheet.page.emulate_media(forced_colors="none")
+
+
+def test_a_view_not_seen_yet_has_its_height_already(sheet: Sheet) -> None:
+    view = View(sheet.cell.locator(".sv"))
+    sheet.begin_to_show("await fresh()\nprint('\\n' * 120)\n" + "lab.view(stream, *ALL)")
+    view.root.wait_for()
+    view.shows(state="live", end=10)
+    expect(view.root).not_to_be_in_viewport()
+    before = view.root.bounding_box()
+    view.is_painted()
+    after = view.root.bounding_box()
+    assert before is not None
+    assert after is not None
+    assert abs(after["height"] - before["height"]) < 60
+    assert before["height"] > 600
+
+
+def test_without_a_stream_nothing_is_drawn_and_nothing_is_sent(sheet: Sheet) -> None:
+    sheet.run("await session.client.start_workflow('Nobody', id='nobody', task_queue='nobody')")
+    view = sheet.show('lab.view("nobody", "tape", "playground")')
+    expect(view.panel("Tape")).to_contain_text("Nothing to draw yet")
+    expect(view.tape).to_be_hidden()
+    view.publish("into the void")
+    view.said("Playground", "error", "nothing was sent")
+
+
 # ---------------------------------------------------------------- the notebook around it
 
 
@@ -404,7 +662,7 @@ def test_out_of_sight_it_rests_and_back_in_sight_it_catches_up(sheet: Sheet) -> 
     widget = sheet.run("print(shown.comm.comm_id)")
     sheet.scroll_to_the_end()
     expect(view.root).not_to_be_in_viewport()
-    until(sheet.page, lambda: not sheet.run("print(shown._somebody_looks() or '')"))
+    until(sheet.page, lambda: not sheet.run("print(shown._somebody(30, visible=True) or '')"))
     sheet.run("await asyncio.sleep(0.5)")  # what was under way may still arrive
     revision = view.data("rev")
     sheet.run("await publish('news', *range(20))")
@@ -515,22 +773,96 @@ def test_the_course_s_playground(course: Sheet) -> None:
     views.plays(course)
 
 
+def test_a_notebook_that_nobody_trusts_keeps_legible_pictures(
+    course: Sheet, browser: Browser, lab: Jupyter
+) -> None:
+    """As somebody else's: JupyterLab takes styles and drawings away from what it shows."""
+    views.wait_for_the_course(course)
+    course.page.wait_for_timeout(3000)  # a picture is two seconds old at most
+    save(course.page)
+    saved = json.loads((lab.notebooks / f"{views.COURSE}.ipynb").read_text())
+    for cell in saved["cells"]:
+        cell["source"] = f"{''.join(cell['source'])}\n"
+    (lab.notebooks / "foreign.ipynb").write_text(json.dumps(saved))
+    foreign = views.open_page(browser)
+    show_notebook(foreign.page, lab, "foreign.ipynb")
+    pictures = foreign.page.locator(".jp-Notebook .sv-picture")
+    expect(pictures).to_have_count(course.page.locator(".jp-Notebook .sv").count())
+    cells = pictures.nth(1).locator("table").first.locator("tr").nth(1).locator("td")
+    expect(cells).to_have_text([*"××××××NNNN", "‖"])
+    assert foreign.seen.foreign == []
+    foreign.page.context.close()
+
+
+TO_HTML = ["--HTMLExporter.mathjax_url=", "--HTMLExporter.require_js_url="]
+"""Without these nbconvert itself names other hosts."""
+
+
 def test_without_a_kernel_its_pictures_are_there(
     course: Sheet, browser: Browser, lab: Jupyter
 ) -> None:
-    expected = course.page.locator(".jp-Notebook .sv").count()
+    """Exported as it was saved: the pictures show what the live views show."""
+    roots = course.page.locator(".jp-Notebook .sv")
+    expected = [View(roots.nth(number)) for number in range(roots.count())]
+    course.page.wait_for_timeout(3000)  # a picture is two seconds old at most
     save(course.page)
-    options = ["--HTMLExporter.mathjax_url=", "--HTMLExporter.require_js_url="]
-    convert = [sys.executable, "-m", "nbconvert", "--to", "html", *options, f"{views.COURSE}.ipynb"]
-    subprocess.run(convert, cwd=lab.notebooks, env=lab.environment, check=True, capture_output=True)
-    plain = views.open_page(browser)
-    plain.page.set_content((lab.notebooks / f"{views.COURSE}.html").read_text())
+    plain = exported(browser, lab, "--to", "html", *TO_HTML)
     pictures = plain.page.get_by_role("img", name=re.compile("^A log from offset"))
-    expect(pictures).to_have_count(expected)
-    for picture in pictures.all():
+    expect(pictures).to_have_count(len(expected))
+    for picture, view in zip(pictures.all(), expected, strict=True):
         expect(picture).to_be_visible()
+        expect(picture).to_have_attribute(
+            "aria-label",
+            re.compile(f"^A log from offset {view.data('base')} to {view.data('end')}"),
+        )
         expect(picture.locator("xpath=..").get_by_role("table")).not_to_have_count(0)
+        assert same_letters(view, picture)
     plain.is_clean()
+    plain.page.context.close()
+
+
+def same_letters(view: View, picture: Locator) -> bool:
+    """Whether the picture has the live view's topics, with their letters and colours."""
+    chips = view.panel("Tape").locator("[data-topic] .sv-badge")
+    live = chips.evaluate_all("all => all.map((e) => [e.textContent, e.style.backgroundColor])")
+    cells = picture.locator("tr").nth(1).locator("td[style*=background]")
+    shown = cells.evaluate_all("all => all.map((e) => [e.textContent, e.style.backgroundColor])")
+    return all(cell in live for cell in shown if cell[0] != "×")
+
+
+def exported(browser: Browser, lab: Jupyter, *options: str) -> Sheet:
+    """The course's notebook, converted, in a page."""
+    convert = [sys.executable, "-m", "nbconvert", *options, "--output", "exported"]
+    subprocess.run(
+        [*convert, f"{views.COURSE}.ipynb"],
+        cwd=lab.notebooks,
+        env={**lab.environment, "JPY_SESSION_NAME": "exported"},
+        check=True,
+        capture_output=True,
+    )
+    plain = views.open_page(browser)
+    (found,) = lab.notebooks.glob("exported*.html")
+    plain.page.set_content(found.read_text())
+    found.unlink()
+    return plain
+
+
+@pytest.mark.parametrize("to", ["html", pytest.param("slides", marks=pytest.mark.soak)])
+def test_executed_and_exported_its_pictures_show_how_each_stream_ended(
+    to: str, course: Sheet, browser: Browser, lab: Jupyter
+) -> None:
+    """As the README says it: without the widgets' state no script of another host is asked for."""
+    views.wait_for_the_course(course)
+    keep_no_state = "--ExecutePreprocessor.store_widget_state=False"
+    plain = exported(browser, lab, "--to", to, "--execute", keep_no_state, *TO_HTML)
+    pictures = plain.page.locator(".sv-picture [role=img]")
+    says = pictures.evaluate_all("all => all.map((each) => each.getAttribute('aria-label'))")
+    assert len(says) == course.page.locator(".jp-Notebook .sv").count()
+    assert "A log from offset 6 to 10. 0–5 truncated." in says  # it was displayed before that
+    if to == "html":
+        plain.is_clean()
+        code = "() => getComputedStyle(document.querySelector('.highlight .n')).fontFamily"
+        assert "mono" in plain.page.evaluate(code)  # no style of ours reaches the code
     plain.page.context.close()
 
 

@@ -25,7 +25,9 @@ from tests.browser.jupyter import (
     restart_kernel,
     result,
     run_command,
+    save,
     show_notebook,
+    wait_until_ready,
     write_notebook,
 )
 from tests.notebooks import running
@@ -151,8 +153,8 @@ class View:
         self.panel(panel).get_by_role("button", name=button, exact=True).click()
 
     def said(self, panel: str, kind: str, text: str | re.Pattern[str] = "") -> None:
-        """Wait for the answer to a button in this panel: "ok" or "error"."""
-        line = self.panel(panel).locator(".sv-say")
+        """Wait for what a button in this panel came to: "ok", "error", or "wait" before that."""
+        line = self.panel(panel).locator(".sv-say").first  # the newest
         has(line, kind=kind)
         assert line.get_attribute("role") == ("alert" if kind == "error" else "status")
         if text:
@@ -194,12 +196,22 @@ class View:
         self.tape.press("Escape")  # what was selected before tells nothing
         expect(self.root).not_to_have_attribute("data-selected", re.compile(".*"))
         self.tape.scroll_into_view_if_needed()
-        middle = 60  # of the row of cells, with or without a row of seams above it
+        middle = int(self.tape.get_attribute("data-cell") or 0) + 17
         x = 110.0 if self.number("base") else 24.0  # right of the stub for what is gone
         self.tape.click(position={"x": x, "y": middle})
         expect(self.root).to_have_attribute("data-selected", re.compile(r"^\d+$"))
         x += (offset - self.number("selected")) * self.scale()
         self.tape.click(position={"x": x, "y": middle})
+        self.shows(selected=offset)
+
+    def click_item_at(self, offset: int) -> None:
+        """Click the tape's cell of this offset where the page shows it, whatever its zoom."""
+        box = self.tape.bounding_box()
+        assert box is not None
+        zoom = box["width"] / float(self.tape.evaluate("track => track.offsetWidth"))
+        place = 92 + (offset + 0.5 - self.number("base")) * self.scale()
+        row = int(self.tape.get_attribute("data-cell") or 0) + 17
+        self.page.mouse.click(box["x"] + place * zoom, box["y"] + row * zoom)
         self.shows(selected=offset)
 
     def details(self) -> Locator:
@@ -223,6 +235,13 @@ class Sheet:
     def show(self, code: str) -> View:
         """Run code in the notebook's second cell, whose last line is a view."""
         before = self.cell.locator(".sv").element_handles()
+        self.begin_to_show(code)
+        for each in before:
+            each.wait_for_element_state("hidden")
+        return self.shown()
+
+    def begin_to_show(self, code: str) -> None:
+        """Run code in the notebook's second cell, and wait for nothing."""
         self.page.evaluate(
             """code => {
               const {content} = jupyterapp.shell.currentWidget;
@@ -232,9 +251,6 @@ class Sheet:
             }""",
             code,
         )
-        for each in before:
-            each.wait_for_element_state("hidden")
-        return self.shown()
 
     @property
     def cell(self) -> Locator:
@@ -274,7 +290,7 @@ class Sheet:
         foreign, errors = self.seen.foreign[:], self.seen.errors[:]
         self.seen.foreign.clear()
         self.seen.errors.clear()
-        assert (foreign, errors) == ([], [])
+        assert (foreign, errors) == ([], []), (foreign, errors)
 
 
 class Memory:
@@ -401,16 +417,32 @@ def says_that_the_kernel_is_gone(sheet: Sheet, view: View) -> None:
     for each in commands.all():
         expect(each).to_be_disabled()
     view.shows(base=0, end=10)  # the last picture stays
+    view.tape.press("End")
+    view.tape.press("Enter")
+    expect(view.details()).to_contain_text("The kernel is gone")  # and no "…" for ever
     assert violations(view) == []
     sheet.page.wait_for_function(KERNEL_IS_READY)
-    old = view.root.element_handle()
+    leaves_a_picture(sheet)
     run_command(sheet.page, "notebook:run-all-cells")
-    old.wait_for_element_state("hidden")
     again = sheet.shown()
     again.shows(state="live", base=0, end=10, fetched=10)
     again.publish("still here")
     again.shows(end=11)
+    # JupyterLab's own word for an output whose widget went with its kernel.
+    left = [each for each in sheet.seen.errors if "widget model not found" not in each]
+    sheet.seen.errors[:] = left
     sheet.is_clean()
+
+
+def leaves_a_picture(sheet: Sheet) -> None:
+    """The page is loaded again and the widget is nowhere: the picture of the stream is."""
+    expect(sheet.cell.locator(".sv-picture")).to_be_hidden()
+    save(sheet.page)
+    sheet.page.reload()
+    wait_until_ready(sheet.page)
+    expect(sheet.cell.locator(".sv-picture")).to_be_visible()
+    expect(sheet.cell.locator(".sv-picture")).to_contain_text("Base offset 0, end offset 10.")
+    expect(sheet.cell.get_by_role("img", name="A log from offset 0 to 10")).to_be_visible()
 
 
 # ---------------------------------------------------------------- small helpers

@@ -100,8 +100,9 @@ def _note(ran: Ran, kind: str, content: Mapping[str, Any]) -> None:
         case "stream":
             ran.printed += content["text"]
         case "display_data" | "update_display_data" if content.get("transient"):
-            display = content["transient"]["display_id"]
-            ran.shown.setdefault(display, []).append(content["data"].get("text/plain", ""))
+            display, text = content["transient"]["display_id"], content["data"].get("text/plain")
+            if text is not None:  # a live view's picture is none
+                ran.shown.setdefault(display, []).append(text)
         case "execute_result" | "display_data":
             ran.printed += content["data"].get("text/plain", "") + "\n"
         case "error":

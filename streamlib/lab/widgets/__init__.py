@@ -4,8 +4,10 @@
                          |
                      Observer <-- describe query, shared waiter, this kernel's subscriptions
 
-Read `frame.py` first (what is shown), then `observer.py`, `commands.py`, `stream_view.py` and
-`stream_view.js`. Only this package knows Jupyter's widgets, and imports them when a view is made.
+Read `frame.py` first (what is shown), then `source.py` and `readers.py` (what is watched),
+`observer.py` (when), `commands.py`, `stream_view.py`, and the browser's half in `js/`, which
+`make widgets` bundles. Only this package knows Jupyter's widgets, and imports them when a view is
+made.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ def view(
     stream: WorkflowStreamClient | WorkflowHandle[Any, Any] | str,
     *panels: str,
     reset: Callable[[], Awaitable[WorkflowStreamClient]] | None = None,
-    **readers: Subscription[Any],
+    **named: Subscription[Any] | WorkflowStreamClient | str,
 ) -> StreamView:
     """Return a live view of a stream; leave it as a cell's last line.
 
@@ -47,7 +49,8 @@ def view(
         *panels: Which to show: "tape", "readers", "dedup", "cost", "background", "playground".
             None named: all but the playground.
         reset: What the playground's reset button does: returns the client of a fresh stream.
-        **readers: Subscriptions by the name to show, where that is not their variable's.
+        **named: Names to show, where they are not those of variables: of a reader (its
+            subscription; the view keeps it), and of a publisher (its client, or its id).
 
     Raises:
         LabError: A panel of that name does not exist, no event loop runs (call it in a cell), no
@@ -55,6 +58,7 @@ def view(
 
     Example:
         lab.view(stream, "tape", "readers")
+        lab.view(stream, "dedup", laptop=other_client, sensor=ids["weather"])
     """
     for panel in panels:
         if panel not in PANELS:
@@ -69,7 +73,15 @@ def view(
         raise LabError(
             f"lab.view() needs Jupyter's widgets ({error}): pip install 'streamlib[lab]'"
         ) from error
-    return StreamView(_client(stream), panels or USUAL, readers=readers, reset=reset)
+    readers = {name: each for name, each in named.items() if isinstance(each, Subscription)}
+    publishers = {
+        each if isinstance(each, str) else each.publisher_id: name
+        for name, each in named.items()
+        if not isinstance(each, Subscription)
+    }
+    return StreamView(
+        _client(stream), panels or USUAL, readers=readers, publishers=publishers, reset=reset
+    )
 
 
 def _client(stream: WorkflowStreamClient | WorkflowHandle[Any, Any] | str) -> WorkflowStreamClient:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from streamlib import Subscription
+from streamlib import WorkflowStreamClient
 from streamlib.lab.machine import server, workers
 from streamlib.lab.widgets.frame import Part
 from streamlib.scenarios.connect import target
@@ -33,27 +33,41 @@ def trouble(parts: Sequence[Part]) -> str:
     return ""
 
 
-def ui_of(workflow_id: str, run_id: str) -> str:
-    """The address of a run's page in the Temporal UI; empty where none is known."""
+def ui_of(workflow_id: str, run_id: str) -> str | None:
+    """The address of a run's page in the Temporal UI; None where there is none to go to."""
     in_use = server.last()
     if in_use is None or not in_use.ui_url:
-        return ""
+        return None
     return (
         f"{in_use.ui_url}/namespaces/{quote(target().namespace, safe='')}"
         f"/workflows/{quote(workflow_id, safe='')}/{quote(run_id, safe='')}/history"
     )
 
 
-def variables() -> Mapping[int, str]:
-    """The notebook's own names for its subscriptions, by their `id()`; none outside of IPython."""
+def variables(kind: type) -> Mapping[int, str]:
+    """The notebook's names for its values of a kind, by their `id()`; none outside of IPython."""
     shell = _shell()
     if shell is None:
         return {}
     named: dict[int, str] = {}
     for name, value in list(shell.user_ns.items()):
-        if isinstance(value, Subscription) and not name.startswith("_"):
+        if isinstance(value, kind) and not name.startswith("_"):
             named.setdefault(id(value), name)  # the first: a loop's variable comes later
     return named
+
+
+def publishers(workflow_id: str) -> Mapping[str, str]:
+    """The notebook's names for its clients of this stream, by their publisher ids."""
+    shell = _shell()
+    if shell is None:
+        return {}
+    return {
+        value.publisher_id: name
+        for name, value in reversed(list(shell.user_ns.items()))
+        if isinstance(value, WorkflowStreamClient)
+        and not name.startswith("_")
+        and value.workflow_id == workflow_id
+    }
 
 
 def _shell() -> Any:

@@ -1,90 +1,37 @@
 """What a view's buttons do: real calls on the real stream, each answered by one sentence.
 
-    truncate   the workflow's own update                 publish   this view's own publisher
-    open, read, close   the learner's subscriptions      part      the lab's processes
-    range, item   what the browser does not hold yet
+    truncate               the workflow's own update             here
+    part                   the lab's processes                   here
+    publish, publish_pace  this view's own publisher             publishing.py
+    open, read, pace, close  the learner's subscriptions         reading.py
+    range, item, values    what the browser does not hold yet    values.py
 
-A command never raises to its caller's caller: what goes wrong is the answer. Knows no widget.
+A command never raises to its caller's caller: what goes wrong is the answer. One that takes long
+says so after five seconds, and says the outcome when it is there. Knows no widget.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
-from temporalio.api.common.v1 import Payload
-from temporalio.client import RPCError, WorkflowHandle, WorkflowUpdateFailedError
-from temporalio.common import RawValue
-from temporalio.service import RPCStatusCode
+from temporalio.client import RPCError, WorkflowUpdateFailedError
 
-from streamlib import (
-    ItemDecodeError,
-    ItemDescription,
-    OffsetTruncatedError,
-    StreamError,
-    Subscription,
-    WorkflowStreamClient,
-    WorkflowStreamItem,
-)
-from streamlib.errors import shown
+from streamlib import StreamError
 from streamlib.lab.errors import LabError
 from streamlib.lab.machine import server, workers
-from streamlib.lab.widgets.frame import page, shortened
+from streamlib.lab.widgets.asked import Buffers, Content, RefusedError, Say, patiently, whole
 from streamlib.lab.widgets.observer import Observer
-from streamlib.wire.describe import MAX_ROWS
+from streamlib.lab.widgets.publishing import Publishing
+from streamlib.lab.widgets.reading import Reading
+from streamlib.lab.widgets.values import Values
 
-PATIENCE = 5.0
-"""Seconds that a button waits for an answer."""
+SEEN_TO = 1.0
+"""Seconds that an update may take to answer after its effect was seen."""
 
-MOST_READ, MOST_PUBLISHED = 1_000, 10_000
-"""Items that one press reads, or publishes, at most."""
-
-PAGES_APART = 0.13
-"""Seconds between two pages of items, at least."""
-
-VALUE_LENGTH = 4_000
-"""Characters of a value that are shown."""
-
-Content = dict[str, Any]
-Buffers = list[bytes]
-
-
-class RefusedError(Exception):
-    """A command that cannot be carried out; says why in a sentence."""
-
-
-class LossyHandle:
-    """A workflow handle that can lose an acknowledgement: the signal arrives, the answer does not.
-
-    What a network does now and then, on demand. The client takes it for an outage and sends the
-    same batch again, and the stream must notice.
-    """
-
-    def __init__(self, handle: WorkflowHandle[Any, Any]) -> None:
-        self.id = handle.id
-        self.run_id = handle.run_id
-        self.lose_next = False
-        self._handle = handle
-
-    async def signal(self, *args: Any, **kwargs: Any) -> None:
-        """Signal; then, once if asked to, fail as if no answer had come."""
-        await self._handle.signal(*args, **kwargs)
-        if self.lose_next:
-            self.lose_next = False
-            raise RPCError("the acknowledgement was lost", RPCStatusCode.UNAVAILABLE, b"")
-
-
-@dataclass
-class _Publisher:
-    """The view's own publisher, and the way to trouble it."""
-
-    client: WorkflowStreamClient
-    handle: LossyHandle
+LOOKS = ("range", "item", "values")
+"""They look, and change nothing."""
 
 
 class Commands:
@@ -92,187 +39,81 @@ class Commands:
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
-        self._client = observer.client
-        self._temporal = self._client.temporal_client
-        self._handle = self._temporal.get_workflow_handle(self._client.workflow_id)
-        self._publishing: _Publisher | None = None
-        self._opened = 0
-        self._next_page = 0.0
-        self._do: dict[str, Callable[[Content], Coroutine[Any, Any, str]]] = {
+        client = observer.client
+        self._handle = client.temporal_client.get_workflow_handle(client.workflow_id)
+        self._values = Values(observer)
+        self._reading = reading = Reading(observer)
+        self._publishing = publishing = Publishing(observer)
+        self._do: dict[str, Callable[[Content, Say], Coroutine[Any, Any, str]]] = {
             "truncate": self._truncate,
-            "publish": self._publish,
-            "open": self._open,
-            "read": self._read,
-            "close": self._close,
             "part": self._part,
+            "publish": publishing.publish,
+            "publish_pace": publishing.pace,
+            "open": reading.open,
+            "read": reading.read,
+            "pace": reading.pace,
+            "close": reading.close,
         }
 
-    async def answer(self, asked: Content) -> tuple[Content, Buffers]:
-        """Carry out one command and return its answer; raises nothing but CancelledError."""
+    def stop(self) -> None:
+        """End what goes on by itself."""
+        self._reading.stop()
+        self._publishing.stop()
+
+    async def answer(self, asked: Content, say: Say) -> tuple[Content, Buffers]:
+        """Carry out one command and return its answer; raises nothing but CancelledError.
+
+        Args:
+            asked: What, by `kind`; an `id` that the answer repeats.
+            say: Tells a word before the outcome.
+        """
         kind, number = asked.get("kind"), asked.get("id")
         try:
-            if kind == "range":
-                about, buffers = await self._range(asked)
-                return {"kind": "range", "id": number, **about}, buffers
-            if kind == "item":
-                return {"kind": "item", "id": number, **await self._item(asked)}, []
-            text = await self._do[str(kind)](asked)
+            if kind in LOOKS:
+                about, buffers = await self._look(kind, asked)
+                return {"kind": kind, "id": number, **about}, buffers
+            if kind not in self._do:
+                raise RefusedError(f"this view knows no command {kind!r}")
+            text = await self._do[str(kind)](asked, say)
             return {"kind": "done", "id": number, "ok": True, "text": text}, []
-        except KeyError:
-            text = f"this view knows no command {kind!r}"
-        except WorkflowUpdateFailedError as error:
-            text = f"the workflow refused: {error.cause}"
-        except (TimeoutError, asyncio.TimeoutError):
-            text = f"no answer within {PATIENCE:.0f} s: does the worker run?"
-        except (RefusedError, StreamError, LabError, RPCError, RuntimeError, ValueError) as error:
-            text = str(error)
+        except Exception as error:
+            return {"kind": "done", "id": number, "ok": False, "text": said(error)}, []
         finally:
-            if kind not in ("range", "item"):  # they look, and change nothing
+            if kind not in LOOKS:
                 self._observer.wake()
-        return {"kind": "done", "id": number, "ok": False, "text": text}, []
 
-    async def _range(self, asked: Content) -> tuple[Content, Buffers]:
-        first, count = _whole(asked, "first"), min(_whole(asked, "count", 1), MAX_ROWS)
-        seen = self._observer.seen
-        await self._pace()
-        try:
-            about = await self._client.describe(from_offset=first, items=count)
-        except (StreamError, RPCError):
-            empty, buffers = page([], seen.topics, seen.ids)
-            return {**empty, "epoch": seen.epoch, "first": first, "base": 0, "end": 0}, buffers
-        columns, buffers = page(about.items, seen.topics, seen.ids)
-        bounds = {"epoch": seen.epoch, "base": about.base_offset, "end": about.end_offset}
-        return {**bounds, **columns}, buffers
+    async def _look(self, kind: str, asked: Content) -> tuple[Content, Buffers]:
+        if kind == "range":
+            return await self._values.range(asked)
+        look = self._values.item if kind == "item" else self._values.values
+        return await look(asked), []
 
-    async def _pace(self) -> None:
-        """Keep pages apart: with the frames between them, a view gets 20 messages a second."""
-        now = asyncio.get_running_loop().time()
-        self._next_page = max(now, self._next_page) + PAGES_APART
-        await asyncio.sleep(max(0.0, self._next_page - PAGES_APART - now))
-
-    async def _item(self, asked: Content) -> Content:
-        """One item with its value; read like any other, by query."""
-        offset = _whole(asked, "offset")
-        found: Content = {"offset": offset, "found": False, "error": ""}
-        try:
-            item = await asyncio.wait_for(self._peek(offset), PATIENCE)
-        except (StreamError, RPCError, asyncio.TimeoutError, StopAsyncIteration) as error:
-            return {**found, "error": str(error) or "nothing was read in time"}
-        if item.offset != offset:
-            return {**found, "error": f"offset {offset} is no longer in the log"}
-        about = await self._about(offset)
-        converter = self._temporal.data_converter.payload_converter
-        return {
-            **found,
-            "found": True,
-            "topic": shortened(item.topic, 200),
-            "size": about.size if about else item.data.payload.ByteSize(),
-            **value_of(item.data.payload, converter.from_payload),
-            "publisher": shortened(about.publisher_id, 200)
-            if about and about.publisher_id
-            else None,
-            "sequence": about.sequence if about else None,
-        }
-
-    async def _about(self, offset: int) -> ItemDescription | None:
-        """What the stream says of one item; None where it does not, or no longer."""
-        with suppress(StreamError, RPCError):
-            rows = (await self._client.describe(from_offset=offset, items=1)).items
-            return rows[0] if rows and rows[0].offset == offset else None
-        return None
-
-    async def _peek(self, offset: int) -> WorkflowStreamItem[RawValue]:
-        reader = self._client.subscribe(from_offset=offset, result_type=RawValue)
-        self._observer.hidden.add(reader)
-        async with reader:
-            return await anext(reader)
-
-    async def _truncate(self, asked: Content) -> str:
-        up_to = _whole(asked, "up_to")
+    async def _truncate(self, asked: Content, say: Say) -> str:
+        up_to = whole(asked, "up_to")
         if why := self._observer.seen.no_truncate:
             raise RefusedError(why)
-        await self._handle.execute_update("truncate", up_to, rpc_timeout=_PATIENCE)
+        update = asyncio.ensure_future(self._handle.execute_update("truncate", up_to))
+        seen = asyncio.ensure_future(self._until_base(up_to))
+        try:
+            await patiently(
+                asyncio.wait([update, seen], return_when=asyncio.FIRST_COMPLETED),
+                say,
+                lambda: f"no answer yet: it waits for a worker. {self._observer.trouble()}",
+            )
+            if not update.done():  # the server may tell so much later
+                await asyncio.wait([update], timeout=SEEN_TO)
+            if update.done():
+                await update
+        finally:
+            update.cancel()
+            seen.cancel()
         return f"truncated: offset {up_to} is now the oldest that the log can hold"
 
-    async def _publish(self, asked: Content) -> str:
-        topic, text = str(asked.get("topic", "")), str(asked.get("text", ""))
-        count = min(_whole(asked, "count", 1), MOST_PUBLISHED)
-        publisher = self._publisher()
-        publisher.handle.lose_next = bool(asked.get("lose_ack"))
-        for number in range(count):
-            publisher.client.topic(topic).publish(f"{text} {number + 1}" if count > 1 else text)
-        self._observer.wake()
-        flushing = asyncio.ensure_future(publisher.client.flush())
-        done, _ = await asyncio.wait([flushing], timeout=PATIENCE)
-        if not done:  # it goes on: the client rides an outage out
-            flushing.add_done_callback(_looked_at)
-            return "not acknowledged yet: the client keeps trying"
-        flushing.result()
-        what = f"{count} items" if count > 1 else "1 item"
-        if asked.get("lose_ack"):
-            return f"{what} stored; the acknowledgement was lost, so the batch was sent twice"
-        return f"{what} stored"
+    async def _until_base(self, up_to: int) -> None:
+        while (about := self._observer.seen.description) is None or about.base_offset < up_to:
+            await asyncio.sleep(0.1)
 
-    def _publisher(self) -> _Publisher:
-        if self._publishing is None:
-            handle = LossyHandle(self._handle)
-            client = WorkflowStreamClient(handle, client=self._temporal)  # type: ignore[arg-type]
-            self._publishing = _Publisher(client, handle)
-        return self._publishing
-
-    async def _open(self, asked: Content) -> str:
-        begin = asked.get("from", 0)
-        start: Any = "latest" if begin == "latest" else _whole(asked, "from")
-        how: Any = "raise" if asked.get("on_truncated") == "raise" else "skip"
-        reader = self._client.subscribe(from_offset=start, on_truncated=how)
-        self._opened += 1
-        name = f"view {self._opened}" + (" (raises)" if how == "raise" else "")
-        self._observer.adopt(reader, name)
-        await asyncio.wait_for(reader.start(), PATIENCE)
-        return f"{name} is open at position {reader.position}; it reads when you press Read"
-
-    async def _read(self, asked: Content) -> str:
-        reader = self._reader(asked)
-        count = min(_whole(asked, "count", 1), MOST_READ)
-        got: list[WorkflowStreamItem[Any]] = []
-        try:
-            while len(got) < count:
-                got.append(await _next(reader, PATIENCE if not got else 0.5))
-        except asyncio.TimeoutError:
-            pass
-        except StopAsyncIteration:
-            if not got:
-                return "the stream has ended, and everything was read"
-        except OffsetTruncatedError as error:
-            gone = f"{error.from_offset} to {error.base_offset - 1}"
-            raise RefusedError(
-                f"raised: {gone} were truncated before they were read; the next read goes on at "
-                f"{error.base_offset}"
-            ) from error
-        except ItemDecodeError as error:
-            raise RefusedError(str(error)) from error
-        if not got:
-            return f"nothing to read: position {reader.position}, lag {reader.lag}"
-        missed = sum(item.missed for item in got)
-        gap = f", {missed} missed before {'it' if len(got) == 1 else 'them'}" if missed else ""
-        if len(got) == 1:
-            return f"offset {got[0].offset}: {shown(got[0].data)}{gap}"
-        return f"{len(got)} items, offsets {got[0].offset} to {got[-1].offset}{gap}"
-
-    async def _close(self, asked: Content) -> str:
-        reader = self._reader(asked)
-        if not self._observer.disown(reader):
-            raise RefusedError("a cell opened it: `await reader.aclose()` there closes it")
-        await reader.aclose()
-        return "closed"
-
-    def _reader(self, asked: Content) -> Subscription[Any]:
-        reader = self._observer.reader(str(asked.get("reader")))
-        if reader is None:
-            raise RefusedError("that subscription is closed, or no longer there")
-        return reader
-
-    async def _part(self, asked: Content) -> str:
+    async def _part(self, asked: Content, say: Say) -> str:
         name, action = str(asked.get("name")), str(asked.get("action"))
         part = next((each for each in self._observer.seen.parts if each.name == name), None)
         if part is None or action not in part.actions:
@@ -280,9 +121,9 @@ class Commands:
         thing = server.last() if part.kind == "server" else await workers.status(name)
         if thing is None:
             raise RefusedError(f"{name} is no longer there")
-        if action == "restart" and part.kind == "server":
+        if action == "restart" and isinstance(thing, server.Server):
             if part.state != "dead":
-                await server.Server.kill(thing)  # type: ignore[arg-type]
+                await thing.kill()
             await server.start(say=_silent)
         else:
             await getattr(thing, action)()
@@ -295,50 +136,14 @@ _DONE = {
     "resume": "goes on",
     "restart": "started again",
 }
-_PATIENCE = timedelta(seconds=PATIENCE)
 
 
-def value_of(payload: Payload, decode: Callable[[Payload], Any]) -> Content:
-    """An item's value as text, with how it was encoded; never fails, and never very long."""
-    encoding = payload.metadata.get("encoding", b"").decode(errors="replace")
-    try:
-        value = decode(payload)
-    except Exception as error:
-        text = f"(cannot be decoded: {type(error).__name__})\n{payload.data[:VALUE_LENGTH]!r}"
-        kind = "undecodable"
-    else:
-        kind = type(value).__name__
-        text = value if isinstance(value, str) else _as_json(value)
-    cut = len(text) > VALUE_LENGTH
-    return {
-        "encoding": shortened(encoding),
-        "type": kind,
-        "text": text[:VALUE_LENGTH],
-        "cut": cut,
-    }
-
-
-def _as_json(value: Any) -> str:
-    with suppress(TypeError, ValueError, RecursionError):
-        return json.dumps(value, indent=2, ensure_ascii=False)
-    return repr(value)
-
-
-async def _next(reader: Subscription[Any], seconds: float) -> WorkflowStreamItem[Any]:
-    return await asyncio.wait_for(reader.__anext__(), seconds)
-
-
-def _whole(asked: Content, name: str, least: int = 0) -> int:
-    value = asked.get(name, least)
-    if type(value) is not int or value < least:
-        raise RefusedError(f"{name} must be a whole number from {least} on")
-    return value
-
-
-def _looked_at(task: asyncio.Future[None]) -> None:
-    """A background flush that failed has told the client, which says so at its next call."""
-    if not task.cancelled():
-        task.exception()
+def said(error: Exception) -> str:
+    """What went wrong, in a sentence."""
+    if isinstance(error, WorkflowUpdateFailedError):
+        return f"the workflow refused: {error.cause}"
+    ours = (RefusedError, StreamError, LabError, RPCError, RuntimeError, ValueError)
+    return str(error) if isinstance(error, ours) else f"{type(error).__name__}: {error}"
 
 
 def _silent(_: str) -> None:

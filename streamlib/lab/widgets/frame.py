@@ -1,32 +1,31 @@
 """The frame: everything a view shows, as one JSON object that replaces the one before.
 
-    describe query, watch, readers, processes --Seen--> frame()  --> the browser
+    describe query, watch, readers, processes --Seen--> frame()  --> the browser, the picture
                                         a page of items --> page() --> the browser
 
 Columns, not rows: a frame goes out up to ten times a second and holds up to 512 items. Names are
 sent once each, in tables that only grow, so that an index means the same as long as the view shows
-one stream. Pure: no clock, no I/O, no Jupyter. Next: `observer.py`, which fills `Seen`.
+one stream. Pure: no clock, no I/O, no Jupyter. Next: `source.py` and `readers.py`, which fill
+`Seen`.
 """
 
 from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from streamlib import ItemDescription, StreamDescription, WaitingBatch
+from streamlib.lab.widgets.names import NAMES, Names, shortened, visible
 
-VERSION = 1
-ITEMS, BATCHES, PUBLISHERS, WAITING = 512, 64, 100, 50
+VERSION = 2
+ITEMS, BATCHES, PUBLISHERS, WAITING = 512, 64, 50, 50
 """How many of each a frame holds at most: the last ones."""
 
-NAME_LENGTH = 64
-"""Characters of a topic or an id that a frame holds: anybody may send a long one."""
-
-NAMES = 300
-"""How many topics, and how many publisher ids, a view tells apart. A frame stays below 64 KB."""
+NOBODY, ONE_OF_MANY = -1, -2
+"""In place of an id's index: no publisher is known; one beyond those that are told apart."""
 
 LIMITS = {"events": 51_200, "bytes": 50 * 1024 * 1024, "signals": 10_000, "updates": 2_000}
 """The server's defaults: where it ends a run, or refuses what comes."""
@@ -37,38 +36,30 @@ SUGGESTED = {"events": 4_096, "bytes": 4 * 1024 * 1024}
 Frame = dict[str, Any]
 
 
-class Names:
-    """Gives every name an index, in order of appearance; what comes too late shares the last."""
-
-    def __init__(self) -> None:
-        self.list: list[str] = []
-        self._index: dict[str, int] = {}
-
-    def index(self, name: str) -> int:
-        """The index of `name`, which is added if it is new."""
-        if (known := self._index.get(name)) is not None:
-            return known
-        if len(self.list) == NAMES:
-            self.list.append("(others)")
-        if len(self.list) > NAMES:
-            return NAMES
-        self._index[name] = len(self.list)
-        self.list.append(shortened(name))
-        return len(self.list) - 1
-
-
 @dataclass(frozen=True)
 class Reader:
-    """A subscription, as a view shows it. `own`: the view opened it, and may close it."""
+    """A subscription, as a view shows it.
+
+    `lag` counts offsets: those it holds already and those it can still fetch. `below` counts those
+    that are gone and that it does not hold: it will miss them. `held` counts the items that it
+    fetched before: it gets them, also if they were truncated meanwhile. `unread` counts the items
+    of its topics; None where the view does not know. `own`: the view opened it, and may close it.
+    """
 
     key: str
     name: str
     topics: Sequence[str]
     position: int
     lag: int
+    below: int
     missed: int
     state: str
     own: bool
+    held: int = 0
+    held_to: int = 0
+    unread: int | None = None
+    pace: int = 0
+    """Items a second that the view reads with it by itself."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +103,13 @@ class Seen:
     waiting: Sequence[WaitingBatch] = ()
     waiting_count: int = 0
     unsent: int = 0
+    publishing: int = 0
+    """Items a second that the view publishes by itself."""
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Names for publishers, by their ids."""
+    run_id: str = ""
+    run: int | None = None
+    """Which run of its chain this is, from 1; None where that is not known."""
     cost: Cost | None = None
     parts: Sequence[Part] = ()
     ui: str = ""
@@ -121,68 +119,94 @@ class Seen:
     ids: Names = field(default_factory=Names)
 
 
-def shortened(text: str, length: int = NAME_LENGTH) -> str:
-    """The text, cut if it is long."""
-    return text if len(text) <= length else f"{text[: length - 1]}…"
-
-
 def frame(seen: Seen) -> Frame:
     """Everything a view shows. Two calls on the same state give equal frames."""
     about = seen.description
     topics, ids = seen.topics, seen.ids
-    described: Frame = {
+    shown: Frame = {
         "v": VERSION,
         "epoch": seen.epoch,
         "at": seen.at,
         "trouble": seen.trouble,
         "stream": _stream(seen),
         "items": _items(seen.tail[-ITEMS:], topics, ids),
-        "publishers": [
-            [
-                shortened(row.publisher_id),
-                row.sequence,
-                row.accepted,
-                row.dropped,
-                row.refused,
-                milliseconds(row.last_seen.timestamp()),
-            ]
-            for row in (about.publishers[-PUBLISHERS:] if about else ())
-        ],
-        "publishers_more": max(0, len(about.publishers) - PUBLISHERS) if about else 0,
-        "batches": [
-            [
-                ids.index(b.publisher_id),
-                b.sequence,
-                b.verdict,
-                b.first_offset,
-                b.items,
-                shortened(b.reason),
-            ]
-            for b in (about.batches[-BATCHES:] if about else ())
-        ],
-        "readers": [
-            [r.key, r.name, list(r.topics), r.position, r.lag, r.missed, r.state, r.own]
-            for r in seen.readers
-        ],
+        "publishers": _publishers(seen),
+        "all": _of_all(seen),
+        "batches": _batches(about, ids),
+        "readers": [_reader(reader, topics) for reader in seen.readers],
         "waiting": _waiting(seen.waiting[:WAITING], topics, ids),
         "waiting_more": max(0, seen.waiting_count - len(seen.waiting[:WAITING])),
         "unsent": seen.unsent,
+        "publishing": seen.publishing,
         "cost": _cost(seen.cost),
         "parts": [[p.name, p.kind, p.pid, p.state, p.detail, list(p.actions)] for p in seen.parts],
         "ui": seen.ui,
         "truncate": {"ok": not seen.no_truncate, "why": seen.no_truncate},
     }
-    return {**described, "topics": list(topics.list), "ids": list(ids.list)}
+    return {**shown, **names_of(seen)}
 
 
-def page(
-    items: Sequence[ItemDescription], topics: Names, ids: Names
-) -> tuple[dict[str, Any], list[bytes]]:
+def names_of(seen: Seen) -> Frame:
+    """The tables of names: topics with their letters, publisher ids, and who is who."""
+    return {
+        "topics": list(seen.topics.list),
+        "letters": list(seen.topics.letters),
+        "ids": list(seen.ids.list),
+        "who": {
+            str(index): name
+            for key, name in seen.names.items()
+            if (index := seen.ids.known(key)) is not None
+        },
+    }
+
+
+def _publishers(seen: Seen) -> list[list[Any]]:
+    """The publishers heard of last, in the stream's own order."""
+    rows = seen.description.publishers if seen.description else []
+    if len(rows) > PUBLISHERS:
+        since = sorted(row.last_seen for row in rows)[-PUBLISHERS]
+        rows = [row for row in rows if row.last_seen >= since][-PUBLISHERS:]
+    return [
+        [
+            _index(row.publisher_id, seen.ids),
+            shortened(visible(row.publisher_id)),
+            seen.names.get(row.publisher_id, ""),
+            row.sequence,
+            row.accepted,
+            row.dropped,
+            row.refused,
+            milliseconds(row.last_seen.timestamp()),
+        ]
+        for row in rows
+    ]
+
+
+def _of_all(seen: Seen) -> Frame:
+    """What all publishers come to, also those that are not listed."""
+    rows = seen.description.publishers if seen.description else []
+    return {"publishers": len(rows), "dropped": sum(row.dropped for row in rows)}
+
+
+def _batches(about: StreamDescription | None, ids: Names) -> list[list[Any]]:
+    return [
+        [
+            _index(b.publisher_id, ids),
+            b.sequence,
+            b.verdict,
+            b.first_offset,
+            b.items,
+            shortened(visible(b.reason)),
+        ]
+        for b in (about.batches[-BATCHES:] if about else ())
+    ]
+
+
+def page(items: Sequence[ItemDescription], topics: Names, ids: Names) -> tuple[Frame, list[bytes]]:
     """Consecutive items as four columns of numbers, with what says how to read them.
 
     Returns:
-        `{first, count, topics, ids}`, and the columns: topic index (uint16), size in bytes
-        (uint32), id index (int16; -1: none), sequence (uint32); all little endian.
+        `{first, count}`, and the columns: topic index (uint16), size in bytes (uint32), id index
+        (int16; see `NOBODY`), sequence (uint32); all little endian.
     """
     of_topic = array("H", (topics.index(item.topic) for item in items))
     size = array("I", (_uint32(item.size) for item in items))
@@ -192,12 +216,7 @@ def page(
     if sys.byteorder == "big":
         for column in columns:
             column.byteswap()
-    about = {
-        "first": items[0].offset if items else 0,
-        "count": len(items),
-        "topics": list(topics.list),
-        "ids": list(ids.list),
-    }
+    about = {"first": items[0].offset if items else 0, "count": len(items)}
     return about, [column.tobytes() for column in columns]
 
 
@@ -208,29 +227,31 @@ def milliseconds(seconds: float) -> int:
 
 def _stream(seen: Seen) -> Frame | None:
     about = seen.description
+    if about is None and seen.undescribed_end is None:
+        return None
+    common = {"workflow_id": visible(seen.workflow_id), "status": seen.status}
     if about is None:
-        if seen.undescribed_end is None:
-            return None
-        end = seen.undescribed_end
-        bounds = {"stream_id": "", "run_id": "", "base": 0, "end": end, "bytes": 0, "seams": []}
+        bounds = {"base": 0, "end": seen.undescribed_end, "bytes": 0, "refused": 0}
+        seams: Frame = {"seams": [], "run": seen.run}
         return {
-            "workflow_id": seen.workflow_id,
-            "status": seen.status,
+            **common,
+            **seams,
+            "stream_id": "",
+            "run_id": seen.run_id,
             "describes": False,
-            "refused": 0,
             **bounds,
         }
     return {
-        "workflow_id": seen.workflow_id,
+        **common,
         "stream_id": about.stream_id,
         "run_id": about.run_id,
-        "status": seen.status,
         "describes": True,
         "base": about.base_offset,
         "end": about.end_offset,
         "bytes": about.size,
         "refused": about.refused,
         "seams": list(about.seams),
+        "run": seen.run,
     }
 
 
@@ -256,7 +277,21 @@ def _runs(items: Iterable[ItemDescription], ids: Names) -> list[list[int]]:
 
 
 def _whose(item: ItemDescription, ids: Names) -> int:
-    return -1 if item.publisher_id is None else ids.index(item.publisher_id)
+    return NOBODY if item.publisher_id is None else _index(item.publisher_id, ids)
+
+
+def _index(publisher_id: str, ids: Names) -> int:
+    """The id's index. Those that share one are nobody's neighbours: no batch is made of them."""
+    index = ids.index(publisher_id)
+    return index if index < NAMES else ONE_OF_MANY
+
+
+def _reader(reader: Reader, topics: Names) -> Frame:
+    """Its row; `only` are the indices of its topics that have items, where it does not read all."""
+    known = [topics.known(topic) for topic in reader.topics]
+    only = [index for index in known if index is not None]
+    shown = {"name": visible(reader.name), "topics": [visible(topic) for topic in reader.topics]}
+    return {**asdict(reader), **shown, "only": only if reader.topics else None}
 
 
 def _waiting(batches: Sequence[WaitingBatch], topics: Names, ids: Names) -> list[list[Any]]:
@@ -265,7 +300,7 @@ def _waiting(batches: Sequence[WaitingBatch], topics: Names, ids: Names) -> list
     left = ITEMS
     for batch in batches:
         of_topic = [topics.index(topic) for topic in batch.topics[:left]]
-        rows.append([ids.index(batch.publisher_id), batch.sequence, of_topic])
+        rows.append([_index(batch.publisher_id, ids), batch.sequence, of_topic])
         left -= len(of_topic)
     return rows
 

@@ -3,22 +3,34 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import {
-  bytes, collectGhosts, count, inkOn, letters, offsets, pace, plural, short, span, standing, stateOf, stranded, widget,
-} from "./view.mjs";
+import { collectGhosts, inkOn, pace, seamNames, stateOf, stranded } from "../../../streamlib/lab/widgets/js/facts.js";
+import { Items } from "../../../streamlib/lab/widgets/js/items.js";
+import { bytes, count, offsets, plural, short, span, whole } from "../../../streamlib/lab/widgets/js/words.js";
 
-test("lag is what is left to read, and never negative", () => {
-  assert.deepEqual(standing(50, 40, 60), { lag: 10, below: 0 });
-  assert.deepEqual(standing(60, 40, 60), { lag: 0, below: 0 });
-  assert.deepEqual(standing(37, 40, 60), { lag: 20, below: 3 });
-  assert.deepEqual(standing(70, 40, 60), { lag: 0, below: 0 });
-});
+const reader = (key, held_to, more = {}) => ({ key, name: `the ${key}`, state: "open", held_to, only: null, ...more });
 
 test("a preview names the open readers that would miss something, and how much", () => {
-  const row = (key, position, state = "open") => [key, `the ${key}`, [], position, 0, 0, state, false];
-  const readers = [row("a", 5), row("b", 8), row("c", 2, "closed"), row("d", 9)];
-  assert.deepEqual(stranded(readers, 8), [{ key: "a", name: "the a", misses: 3 }]);
-  assert.deepEqual(stranded(readers, 5), []);
+  const readers = [reader("a", 5), reader("b", 8), reader("c", 2, { state: "ended COMPLETED" }), reader("d", 9)];
+  const misses = { key: "a", name: "the a", misses: 3, exact: true };
+  assert.deepEqual(stranded(readers, 8, new Items()), [misses]);
+  assert.deepEqual(stranded(readers, 5, new Items()), []);
+});
+
+test("a reader of one topic misses its own items only; so many offsets where they are not known", () => {
+  const items = new Items();
+  items.bound(4, 10);
+  items.merge(4, [0, 1, 0, 1, 1, 1], Array(6).fill(1), Array(6).fill(0), Array(6).fill(1));
+  const of = (held_to) => stranded([reader("a", held_to, { only: [1] })], 8, items).map(({ misses, exact }) => [misses, exact]);
+  assert.deepEqual(of(4), [[2, true]]);
+  assert.deepEqual(of(2), [[4, false]], "two offsets are gone, and nobody knows whose they were");
+  assert.deepEqual(stranded([reader("a", 4, { only: [0] })], 7, items)[0].misses, 2);
+  assert.deepEqual(stranded([reader("a", 7, { only: [0] })], 10, items), [], "nothing of its own is there");
+});
+
+test("a seam names the run that took over, where that is sure", () => {
+  assert.deepEqual(seamNames({ seams: [4, 9], run: 3 }), ["run 2", "run 3"]);
+  assert.deepEqual(seamNames({ seams: [4, 9], run: 25 }), ["a run", "run 25"]);
+  assert.deepEqual(seamNames({ seams: [4, 9], run: null }), ["a run", "this run"]);
 });
 
 test("the pace of the last 30 seconds tells when a limit is reached", () => {
@@ -52,36 +64,26 @@ const duplicate = (seq, first, id = 0) => [id, seq, "duplicate", first, 2, ""];
 test("duplicates become ghosts, once a batch, with how often it came", () => {
   const accepted = [0, 1, "accepted", 10, 2, ""], refused = [0, 3, "refused", null, 0, "why"];
   const ghosts = collectGhosts(new Map(), [accepted, duplicate(1, 10), refused, duplicate(1, 10), duplicate(1, 12, 1), duplicate(9, null)], 0, 5);
-  assert.deepEqual([...ghosts.values()].map(({ key, first, copies, born }) => [key, first, copies, born]), [["0:1", 10, 2, 5], ["1:1", 12, 1, 5]]);
+  assert.deepEqual([...ghosts.values()].map(({ key, first, copies, born }) => [key, first, copies, born]), [["0:1:10", 10, 2, 5], ["1:1:12", 12, 1, 5]]);
 });
 
 test("only a new ghost falls; one that the frame no longer tells stays", () => {
   const before = collectGhosts(new Map(), [duplicate(1, 10), duplicate(2, 12)], 0, 100);
   const after = collectGhosts(before, [duplicate(2, 12), duplicate(2, 12)], 0, 200);
-  assert.equal(after.get("0:1").born, 100);
-  assert.deepEqual([after.get("0:2").born, after.get("0:2").copies], [200, 2]);
+  assert.equal(after.get("0:1:10").born, 100);
+  assert.deepEqual([after.get("0:2:12").born, after.get("0:2:12").copies], [200, 2]);
 });
 
 test("a ghost goes with the copy that won", () => {
   const ghosts = collectGhosts(new Map(), [duplicate(1, 10), duplicate(2, 12)], 0, 0);
-  assert.deepEqual([...collectGhosts(ghosts, [], 12, 0).keys()], ["0:2"]);
+  assert.deepEqual([...collectGhosts(ghosts, [], 12, 0).keys()], ["0:2:12"]);
 });
 
 test("ghosts are bounded", () => {
   const many = Array.from({ length: 2500 }, (_, i) => duplicate(i, i * 2));
   const ghosts = collectGhosts(new Map(), many, 0, 0);
   assert.equal(ghosts.size, 2000);
-  assert.ok(ghosts.has("0:2499") && !ghosts.has("0:0"));
-});
-
-test("each topic has a letter of its own, if possible from its name", () => {
-  assert.deepEqual(letters(["status", "progress", "stats", "s", "…"]), ["S", "P", "T", "A", "B"]);
-  assert.equal(new Set(letters(Array(36).fill("x"))).size, 36);
-  assert.equal(letters(Array(40).fill("x")).at(-1), "?");
-});
-
-test("a letter does not change when a topic joins", () => {
-  assert.deepEqual(letters(["status", "stats", "new"]).slice(0, 2), letters(["status", "stats"]));
+  assert.ok(ghosts.has("0:2499:4998") && !ghosts.has("0:0:0"));
 });
 
 test("numbers", () => {
@@ -104,6 +106,6 @@ test("a letter can be read on its colour", () => {
   assert.equal(inkOn("#56b4e9"), "#000");
 });
 
-test("the module can be imported without a page, and is a widget", () => {
-  assert.equal(typeof widget.render, "function");
+test("what somebody typed is a whole number from 0 on", () => {
+  assert.deepEqual(["12", "", "-3", "2.9", "x"].map(whole), [12, 0, 0, 2, 0]);
 });

@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import {
-  CHUNK, Items, KINDS, STUB, bin, fitScale, hit, offsetAt, pan, placeGhosts, rowsOf, rulerStep, settle, tail, xOf, zoom,
-} from "./view.mjs";
+  KINDS, STUB, bin, fitScale, hit, offsetAt, pan, placeGhosts, rowsOf, rulerStep, settle, stack, tail, xOf, zoom,
+} from "../../../streamlib/lab/widgets/js/geometry.js";
+import { CHUNK, Items } from "../../../streamlib/lab/widgets/js/items.js";
 
 const space = { base: 0, end: 1000, tail: 0, width: 900 };
 const close = (a, b, by = 1e-6) => assert.ok(Math.abs(a - b) <= by, `${a} is not ${b}`);
@@ -114,8 +115,9 @@ test("after the end: waiting batches by topic, then what is not sent", () => {
   const cells = tail([[0, 4, [1, 2]], [1, 9, [0]]], 2);
   assert.deepEqual(cells.map(({ id, seq, topic }) => [id, seq, topic]),
     [[0, 4, 1], [0, 4, 2], [1, 9, 0], [-1, undefined, -1], [-1, undefined, -1]]);
+  assert.equal(tail([[0, 4, [1]], [0, 4, [1]]], 0).length, 1, "a batch that was sent twice will be there once");
   assert.ok(tail([], 1e6).length < 20);
-  assert.ok(tail(Array(50).fill([0, 1, Array(1000).fill(0)]), 0).length <= 200);
+  assert.ok(tail(Array.from({ length: 50 }, (_, i) => [0, i, Array(1000).fill(0)]), 0).length <= 200);
 });
 
 const ghost = (first, items, copies = 1) => ({ key: `0:${first}`, id: 0, seq: first, first, items, copies });
@@ -140,9 +142,9 @@ test("ghosts stay visible when items are smaller than pixels, and are not drawn 
 });
 
 test("what is under the pointer", () => {
-  const items = known(10, 30), rows = rowsOf(0), place = { left: 0, scale: 20 };
+  const items = known(10, 30), rows = rowsOf(false, 0), place = { left: 0, scale: 20 };
   const placed = placeGhosts([ghost(12, 4)], place, 900), tails = tail([[3, 5, [1]]], 0);
-  const at = (x, y) => hit(x, y, { rows, place, items, placed, tails });
+  const at = (x, y) => hit(x, y, { rows, place, items, placed, tails, edge: 10 });
   const middle = rows.cell + rows.tall / 2;
   assert.deepEqual(at(250, middle), { kind: "item", offset: 12 });
   assert.deepEqual(at(250, rows.batch + 4), { kind: "batch", id: 0, seq: 1, first: 10, items: 9 });
@@ -152,9 +154,18 @@ test("what is under the pointer", () => {
   assert.equal(at(100, middle).kind, "gone");
   assert.deepEqual(at(610, middle), { kind: "tail", id: 3, seq: 5, topic: 1 });
   assert.equal(at(700, middle).kind, "none");
+  assert.equal(at(197, middle).kind, "edge");
+  assert.equal(at(203, rows.batch + 4).kind, "batch", "below the cells there is no handle");
 });
 
 test("a row of seams moves the rest down", () => {
-  assert.ok(rowsOf(1).cell > rowsOf(0).cell);
-  assert.ok(rowsOf(1).height > rowsOf(0).height);
+  assert.ok(rowsOf(true, 0).cell > rowsOf(false, 1).cell);
+  assert.ok(rowsOf(true, 0).height > rowsOf(false, 0).height);
+  assert.ok(rowsOf(false, 3).cell > rowsOf(false, 1).cell, "and so do rows of names");
+});
+
+test("labels that would cover each other get rows of their own", () => {
+  const label = (x, width) => ({ x, width });
+  assert.deepEqual(stack([label(0, 50), label(20, 50), label(60, 50), label(65, 5)]), [0, 1, 0, 2]);
+  assert.deepEqual(stack([label(0, 50), label(1, 50), label(2, 50)], 2), [0, 1, -1]);
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { CHUNK, Items, columns, expandRuns, nextRange } from "./view.mjs";
+import { CHUNK, Items, columns, expandRuns, nextRange } from "../../../streamlib/lab/widgets/js/items.js";
 
 const fill = (n, value) => Array(n).fill(value);
 
@@ -87,13 +87,6 @@ test("a publisher that was known stays known when the stream forgets its batch",
   assert.equal(items.at(3).id, 1);
 });
 
-test("clear begins with nothing", () => {
-  const items = stream(5, 10);
-  merge(items, 5, 5);
-  items.clear();
-  assert.deepEqual([items.base, items.end, items.fetched, items.at(7)], [0, 0, 0, null]);
-});
-
 test("a batch is found from any of its items, and the workflow's own items are in none", () => {
   const items = stream(0, 30);
   merge(items, 0, 30);
@@ -160,4 +153,18 @@ test("an answer's columns may begin at an odd address", () => {
   const sent = [Uint16Array.of(1, 65000), Uint32Array.of(5, 4e9), Int16Array.of(-1, 3), Uint32Array.of(0, 9)];
   assert.deepEqual(columns(sent.map(odd)), sent);
   assert.deepEqual(columns(sent.map((each) => each.buffer)), sent);
+});
+
+test("batches of publishers that are not told apart are nobody's", () => {
+  const items = stream(0, 4);
+  items.merge(0, fill(4, 0), fill(4, 1), fill(4, -2), fill(4, 1));
+  assert.equal(items.batch(1), null);
+});
+
+test("a reader's topics are counted where all is known, and only there", () => {
+  const items = stream(10, 60);
+  merge(items, 10, 40);
+  assert.equal(items.countOf([0, 1], 14, 28), 4);
+  assert.equal(items.countOf([0], 0, 14), 0, "nothing below the base");
+  assert.equal(items.countOf([0], 40, 60), null);
 });

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from array import array
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowHandle
@@ -15,81 +13,11 @@ from temporalio.worker import Worker
 from bench.grown import GrownHub, GrownInput
 from streamlib import WorkflowStreamClient, lab
 from streamlib.lab import LabError, view
-from streamlib.lab.widgets.stream_view import StreamView
 from streamlib.scenarios.hub import HubInput, HubWorkflow
+from tests.lab.widgets.page import Open, publish, until
 from tests.server import hosts
 
 pytestmark = pytest.mark.server
-
-
-class Browser:
-    """What a page would be told, and what it would send."""
-
-    def __init__(self, shown: StreamView) -> None:
-        self.view = shown
-        self.got: list[tuple[dict[str, Any], list[bytes]]] = []
-        self._numbers = iter(range(10**6))
-        shown.send = lambda content, buffers=None: self.got.append((content, buffers or []))  # type: ignore[method-assign]
-
-    def tell(self, **content: Any) -> None:
-        self.view._handle_custom_msg(content, [])
-
-    def look(self, visible: bool = True) -> None:
-        self.tell(kind="watch", view="page", visible=visible)
-
-    async def ask(self, kind: str, **content: Any) -> dict[str, Any]:
-        return (await self.ask_whole(kind, **content))[0]
-
-    async def ask_whole(self, kind: str, **content: Any) -> tuple[dict[str, Any], list[bytes]]:
-        number = f"n{next(self._numbers)}"
-        self.tell(kind=kind, id=number, **content)
-        await until(lambda: any(answer.get("id") == number for answer, _ in self.got))
-        return next(each for each in self.got if each[0].get("id") == number)
-
-    async def frame(self, wanted: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
-        await until(lambda: wanted(self.view.frame))
-        return self.view.frame
-
-
-async def until(wanted: Callable[[], Any], seconds: float = 20.0) -> None:
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not wanted():
-        assert asyncio.get_running_loop().time() < deadline
-        await asyncio.sleep(0.02)
-
-
-@pytest.fixture
-async def hub(session: lab.Session) -> AsyncIterator[WorkflowHandle[HubWorkflow, str]]:
-    """On the background worker: a first look waits for an answer while this loop stands still."""
-    yield await lab.host(session)
-    await lab.close_hosts(session)
-
-
-@pytest.fixture
-def stream(client: Client, hub: WorkflowHandle[HubWorkflow, str]) -> WorkflowStreamClient:
-    return WorkflowStreamClient.create(client, hub.id)
-
-
-Open = Callable[..., Awaitable[Browser]]
-
-
-@pytest.fixture
-async def open_view(stream: WorkflowStreamClient) -> AsyncIterator[Open]:
-    opened: list[StreamView] = []
-
-    async def opener(*panels: str, **options: Any) -> Browser:
-        opened.append(view(options.pop("of", stream), *panels, **options))
-        return Browser(opened[-1])
-
-    yield opener
-    for each in opened:
-        await each.stop()
-
-
-async def publish(stream: WorkflowStreamClient, topic: str, count: int) -> None:
-    for number in range(count):
-        stream.topic(topic).publish(number)
-    await stream.flush()
 
 
 async def test_the_first_frame_is_there_when_the_view_is(
@@ -223,7 +151,7 @@ async def test_a_lost_acknowledgement_makes_a_duplicate_that_is_dropped(
     assert said["ok"] is True, said
     frame = await page.frame(lambda frame: [b for b in frame["batches"] if b[2] == "duplicate"])
     assert frame["stream"]["end"] == 1
-    assert [row[2:4] for row in frame["publishers"]] == [[1, 1]]
+    assert [(row[2], row[4], row[5]) for row in frame["publishers"]] == [("this view", 1, 1)]
 
 
 async def test_its_own_readers_and_the_notebook_s(
@@ -234,22 +162,24 @@ async def test_its_own_readers_and_the_notebook_s(
     page = await open_view(ann=ann)
     page.look()
     frame = await page.frame(lambda frame: frame["readers"])
-    assert frame["readers"][0][1:] == ["ann", ["news"], 1, 5, 0, "open", False]
-    key = frame["readers"][0][0]
+    row = frame["readers"][0]
+    names = ("name", "topics", "position", "lag", "below", "missed", "state", "own", "unread")
+    assert [row[name] for name in names] == ["ann", ["news"], 1, 5, 0, 0, "open", False, 5]
+    key = row["key"]
     await page.ask("truncate", up_to=3)
     raised = await page.ask("read", reader=key, count=1)
     assert (raised["ok"], "1 to 2 were truncated" in raised["text"]) == (False, True)
     read = await page.ask("read", reader=key, count=1)
     assert read["text"] == "offset 3: 3, 2 missed before it"
-    frame = await page.frame(lambda frame: frame["readers"][0][3] == 4)
-    assert frame["readers"][0][5] == 2
+    frame = await page.frame(lambda frame: frame["readers"][0]["position"] == 4)
+    assert frame["readers"][0]["missed"] == 2
     assert (await page.ask("close", reader=key))["ok"] is False
 
     assert (await page.ask("open", **{"from": "latest", "on_truncated": "skip"}))["ok"] is True
     frame = await page.frame(lambda frame: len(frame["readers"]) == 2)
     own = frame["readers"][1]
-    assert (own[3], own[7]) == (6, True)
-    assert (await page.ask("close", reader=own[0]))["ok"] is True
+    assert (own["position"], own["own"]) == (6, True)
+    assert (await page.ask("close", reader=own["key"]))["ok"] is True
     await page.frame(lambda frame: len(frame["readers"]) == 1)
 
 
@@ -328,7 +258,7 @@ async def test_what_happened_out_of_sight_is_there_though_nobody_can_answer_any_
         await publish(stream, "news", 3)
         await hub.signal(HubWorkflow.close)
         await hub.result()
-        await until(lambda: page.view._observer._final)
+        await until(lambda: page.view._observer.source.final)
     page.look()
     frame = await page.frame(lambda frame: frame["stream"] and frame["stream"]["end"] == 3)
     assert (frame["stream"]["status"], frame["trouble"]) == ("COMPLETED", "")
