@@ -8,7 +8,7 @@ UV ?= uv
 BIN := .venv/bin
 FAST := not server and not browser and not matrix and not soak
 
-.PHONY: help lab stop test test-all check format lock sizes bench bench-quick bench-views
+.PHONY: help lab stop test test-all check format lock sizes course bench bench-quick bench-views
 help:
 	@echo "make lab       install, start server and worker, open JupyterLab; Ctrl-C ends them"
 	@echo "make stop      stop the server and workers that notebooks left running"
@@ -16,6 +16,7 @@ help:
 	@echo "make check     format, lint, types and the fast tests, in under a minute"
 	@echo "make format    put the code into its format"
 	@echo "make lock      renew requirements.lock (needs uv)"
+	@echo "make course    the notebooks, and their solutions, from course/*.md"
 	@echo "make sizes     lines of code by folder; fails if something is too large"
 	@echo "make bench     measure it beside the peer, in 10 minutes; make bench-quick in 3"
 	@echo "make bench-views  measure the live view in a browser, in 7 minutes"
@@ -57,6 +58,9 @@ lock:
 
 sizes: .venv/.ready
 	@$(BIN)/python tools/sizes.py
+
+course: .venv/.ready
+	@$(BIN)/python tools/course.py
 
 bench: .venv/.ready
 	@$(BIN)/python -m bench
