@@ -88,14 +88,14 @@ def _file() -> Path:
     return location() / "hosts" / f"{hashlib.sha256(notebook.encode()).hexdigest()[:16]}.json"
 
 
-def remember(hub_id: str) -> None:
-    """Let `close_hosts` close this one, if nobody does before."""
-    _write([*_known(), hub_id])
+def remember(*hub_ids: str) -> None:
+    """Let `close_hosts` close these, if nobody does before."""
+    _write([*_known(), *hub_ids])
 
 
-def forget(hub_id: str) -> None:
-    """It was closed."""
-    _write([each for each in _known() if each != hub_id])
+def forget(*hub_ids: str) -> None:
+    """They were closed."""
+    _write([each for each in _known() if each not in hub_ids])
 
 
 def _known() -> list[str]:
