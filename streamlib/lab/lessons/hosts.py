@@ -62,14 +62,23 @@ def client_handle(client: Client, hub_id: str) -> WorkflowHandle[HubWorkflow, st
     return client.get_workflow_handle_for(HubWorkflow.run, hub_id)
 
 
-async def close_hosts(session: Session) -> int:
-    """Close every hub that this notebook started; how many were still open. Idempotent."""
+async def close_hosts(session: Session, *, but: WorkflowHandle[Any, Any] | None = None) -> int:
+    """Close every hub that this notebook started; how many were still open. Idempotent.
+
+    Args:
+        session: Where; from `lab.start()`.
+        but: One to leave open, for who plays on; it is closed the next time, or by the server
+            after a day.
+    """
     closed = 0
+    spared = [] if but is None else [but.id]
     for hub_id in _known():
+        if hub_id in spared:
+            continue
         with suppress(RPCError):  # closed already, or unknown to this server
             await client_handle(session.client, hub_id).signal(HubWorkflow.close)
             closed += 1
-    _write([])
+    _write(spared)
     return closed
 
 
