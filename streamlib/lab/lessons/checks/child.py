@@ -18,7 +18,7 @@ import pickle
 import sys
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -85,24 +85,25 @@ def work(job: Job, pipe: Connection) -> None:
     watching.start()
     try:
         answer = Answer(*pickle.loads(job.answer))
-        say(asyncio.run(_judge(job, answer)))
+        asyncio.run(_judge(job, answer, say))
     except BaseException as error:  # the answer may raise anything, anywhere
         say(Verdict(False, _failed(error)))
 
 
-async def _judge(job: Job, answer: Answer) -> Verdict:
+async def _judge(job: Job, answer: Answer, say: Callable[[Verdict], None]) -> None:
+    """Judge it, and say so from within the loop, whose end might wait for what never ends."""
     looking.loop = asyncio.get_running_loop()
     looking.loop.set_default_executor(ThreadPoolExecutor(32))  # answers that sleep, together
     client = await connect()
     try:
-        return Verdict(True, await judged(EXERCISES[job.exercise], answer, client, job.ids))
+        found = Verdict(True, await judged(EXERCISES[job.exercise], answer, client, job.ids))
     except NotYet:
-        return NOT_YET
+        found = NOT_YET
     except Hint as hint:
         gc.collect()  # a coroutine that nobody awaited says so when it goes
-        if looking.unawaited:
-            return Verdict(False, missing_await(looking.unawaited[0]))
-        return Verdict(False, str(hint))
+        forgotten = looking.unawaited
+        found = Verdict(False, missing_await(forgotten[0]) if forgotten else str(hint))
+    say(found)
 
 
 def _late(answer: Answer) -> Verdict:

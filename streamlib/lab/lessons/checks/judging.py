@@ -103,6 +103,8 @@ class Streams:
     async def case(self, answer: Answer, world: Any) -> Case:
         """A case on a new hub."""
         hub_id = self._ids.pop() if self._ids else f"check-{uuid.uuid4().hex[:8]}"
+        hub = self._client.get_workflow_handle_for(HubWorkflow.run, hub_id)
+        self._hubs.append(hub)  # before it exists: this may be cancelled right here
         await self._client.start_workflow(
             HubWorkflow.run,
             HubInput(hub_id),
@@ -110,8 +112,6 @@ class Streams:
             task_queue=TASK_QUEUE,
             execution_timeout=timedelta(minutes=5),
         )
-        hub = self._client.get_workflow_handle_for(HubWorkflow.run, hub_id)
-        self._hubs.append(hub)
         slow = cast("WorkflowHandle[Any, Any]", _SlowToSignal(hub))
         stream = WorkflowStreamClient(slow, client=self._client)
         return Case(answer, self._client, stream, hub, world, self)
@@ -284,13 +284,15 @@ def open_subscription(result: Any, case: Case) -> Subscription[Any]:
 async def all_of(*parts: Awaitable[T]) -> list[T]:
     """What all parts return, run at once; raises the first error in their order, not in time's.
 
-    So that an answer which takes its time takes it once.
+    So that an answer which takes its time takes it once. What is not needed any more is cancelled.
     """
-    found = await asyncio.gather(*parts, return_exceptions=True)
-    for each in found:
-        if isinstance(each, BaseException):
-            raise each
-    return cast("list[T]", found)
+    tasks = [asyncio.ensure_future(part) for part in parts]
+    try:
+        return [await task for task in tasks]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=0.5)
 
 
 async def read(subscription: Subscription[Any]) -> list[WorkflowStreamItem[Any]]:
@@ -302,18 +304,18 @@ async def read(subscription: Subscription[Any]) -> list[WorkflowStreamItem[Any]]
 
 
 async def judged(exercise: Exercise, answer: Answer, client: Client, ids: Sequence[str]) -> str:
-    """What the first world said; raises the first `Hint` or `NotYet` of any."""
+    """What the first world said; raises the first `Hint` or `NotYet` of any, in their order."""
     async with Streams(client, ids) as streams:
-        found = await asyncio.gather(
-            *(_on(exercise, answer, world, streams) for world in exercise.worlds),
-            return_exceptions=True,
-        )
-    for number, each in enumerate(found):
-        if isinstance(each, Hint) and number:
-            raise Hint(f"Right on one stream; but on another: {each}") from None
-        if isinstance(each, BaseException):
-            raise each
-    return str(found[0])
+        worlds = [_on(exercise, answer, world, streams) for world in exercise.worlds]
+        said = await all_of(worlds[0], *map(_elsewhere, worlds[1:]))
+    return said[0]
+
+
+async def _elsewhere(world: Awaitable[str]) -> str:
+    try:
+        return await world
+    except Hint as hint:
+        raise Hint(f"Right on one stream; but on another: {hint}") from None
 
 
 async def _on(exercise: Exercise, answer: Answer, world: Any, streams: Streams) -> str:
