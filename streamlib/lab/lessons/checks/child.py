@@ -30,6 +30,7 @@ from streamlib.lab.lessons.checks.judging import (
     Answer,
     Hint,
     NotYet,
+    Streams,
     judged,
     missing_await,
     too_late,
@@ -58,6 +59,8 @@ class Job:
     exercise: str
     answer: bytes
     """From `sending.packed`."""
+    task_queue: str
+    """What the worker polls."""
     ids: Sequence[str]
     """Workflow ids for its streams: whoever sent it closes what it cannot."""
     environment: Mapping[str, str]
@@ -94,9 +97,9 @@ async def _judge(job: Job, answer: Answer, say: Callable[[Verdict], None]) -> No
     """Judge it, and say so from within the loop, whose end might wait for what never ends."""
     looking.loop = asyncio.get_running_loop()
     looking.loop.set_default_executor(ThreadPoolExecutor(32))  # answers that sleep, together
-    client = await connect()
     try:
-        found = Verdict(True, await judged(EXERCISES[job.exercise], answer, client, job.ids))
+        async with Streams(await connect(), job.task_queue, job.ids) as streams:
+            found = Verdict(True, await judged(EXERCISES[job.exercise], answer, streams))
     except NotYet:
         found = NOT_YET
     except Hint as hint:

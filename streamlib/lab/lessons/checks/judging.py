@@ -22,7 +22,6 @@ from streamlib import Subscription, WorkflowStreamClient, WorkflowStreamItem
 from streamlib.errors import shown
 from streamlib.lab.lessons.checks import looking
 from streamlib.lab.lessons.lesson import arrived
-from streamlib.scenarios import TASK_QUEUE
 from streamlib.scenarios.hub import HubInput, HubWorkflow
 
 PATIENCE = 6.5
@@ -88,9 +87,10 @@ class Exercise(NamedTuple):
 class Streams:
     """Makes fresh streams, and closes them at the end."""
 
-    def __init__(self, client: Client, ids: Sequence[str] = ()) -> None:
+    def __init__(self, client: Client, task_queue: str, ids: Sequence[str]) -> None:
         """Take the workflow ids from `ids`, which somebody else knows too, while there are any."""
         self._client = client
+        self._task_queue = task_queue
         self._ids = [*ids]
         self._hubs: list[WorkflowHandle[HubWorkflow, str]] = []
 
@@ -109,7 +109,7 @@ class Streams:
             HubWorkflow.run,
             HubInput(hub_id),
             id=hub_id,
-            task_queue=TASK_QUEUE,
+            task_queue=self._task_queue,
             execution_timeout=timedelta(minutes=5),
         )
         slow = cast("WorkflowHandle[Any, Any]", _SlowToSignal(hub))
@@ -303,11 +303,10 @@ async def read(subscription: Subscription[Any]) -> list[WorkflowStreamItem[Any]]
         await subscription.aclose()
 
 
-async def judged(exercise: Exercise, answer: Answer, client: Client, ids: Sequence[str]) -> str:
+async def judged(exercise: Exercise, answer: Answer, streams: Streams) -> str:
     """What the first world said; raises the first `Hint` or `NotYet` of any, in their order."""
-    async with Streams(client, ids) as streams:
-        worlds = [_on(exercise, answer, world, streams) for world in exercise.worlds]
-        said = await all_of(worlds[0], *map(_elsewhere, worlds[1:]))
+    worlds = [_on(exercise, answer, world, streams) for world in exercise.worlds]
+    said = await all_of(worlds[0], *map(_elsewhere, worlds[1:]))
     return said[0]
 
 

@@ -18,6 +18,8 @@ from temporalio.service import RPCError
 
 from streamlib.lab.lessons import hosts
 from streamlib.lab.lessons.checks.child import LIMIT, Job, Verdict, work
+from streamlib.lab.machine import workers
+from streamlib.scenarios import TASK_QUEUE
 from streamlib.scenarios.connect import connect
 from streamlib.scenarios.hub import HubWorkflow
 
@@ -38,7 +40,9 @@ async def run(exercise: str, answer: bytes) -> Verdict:
     client = await connect()
     ids = [f"check-{uuid.uuid4().hex[:8]}" for _ in range(STREAMS)]
     hosts.remember(*ids)  # a kernel restart ends a check anywhere
-    job = Job(exercise, answer, ids, dict(os.environ))
+    worker = await workers.status()
+    queue = worker.task_queue if worker else TASK_QUEUE
+    job = Job(exercise, answer, queue, ids, dict(os.environ))
     verdict: Verdict | None = None
     try:
         verdict = await _verdict(job)
