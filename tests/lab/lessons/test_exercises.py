@@ -18,9 +18,9 @@ from streamlib.scenarios.connect import connect
 from tests.lab.lessons.planted import PLANTED, RIGHT
 from tests.notebooks import running
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
-AT_ONCE = 6
+AT_ONCE = 7
 """Answers that are judged at a time: they mostly wait."""
 
 
@@ -56,18 +56,51 @@ def defined(source: str, scope: dict[str, Any]) -> Any:
     return scope[name]
 
 
-@pytest.fixture
-async def notebook(session: lab.Session, stream: WorkflowStreamClient) -> dict[str, Any]:
+async def notebook() -> dict[str, Any]:
     """What lives in a notebook's kernel, and cannot be sent anywhere."""
+    session = await lab.start(quiet=True)
+    hub = await lab.host(session)
+    stream = WorkflowStreamClient.create(session.client, hub.id)
     return {
         "session": session,
         "stream": stream,
-        "hub": session.client.get_workflow_handle(stream.workflow_id),
+        "hub": hub,
         "status": stream.topic("status"),
         **dict.fromkeys(["events", "items", "back", "ann"], stream.subscribe()),
         "screen": stream,
         "lab_connect": connect,
     }
+
+
+Told = dict[str, list[checks.Verdict]]
+
+
+async def judged(exercises: list[str]) -> Told:
+    """All planted answers of these exercises, some at a time: they mostly wait."""
+    there = await notebook()
+    some = asyncio.Semaphore(AT_ONCE)
+
+    async def told(exercise: str, answer: str) -> checks.Verdict:
+        async with some:
+            return await checks.judge(exercise, typed(exercise, answer, there))
+
+    async def all_told(exercise: str) -> list[checks.Verdict]:
+        return await asyncio.gather(*(told(exercise, answer) for answer, _ in PLANTED[exercise]))
+
+    try:
+        return dict(zip(exercises, await asyncio.gather(*map(all_told, exercises)), strict=True))
+    finally:
+        await lab.close_hosts(there["session"])
+
+
+@pytest.fixture(scope="module")
+def verdicts(worker: None, request: pytest.FixtureRequest) -> Told:
+    wanted = {
+        name for item in request.session.items for name in PLANTED if f"[{name}]" in item.name
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JPY_SESSION_NAME", f"planted-{uuid.uuid4().hex}")
+        return asyncio.run(judged(sorted(wanted)))
 
 
 def test_every_exercise_has_at_least_ten_planted_answers_and_a_right_one() -> None:
@@ -78,19 +111,11 @@ def test_every_exercise_has_at_least_ten_planted_answers_and_a_right_one() -> No
 
 
 @pytest.mark.parametrize("exercise", PLANTED)
-async def test_right_answers_pass_and_each_mistake_gets_its_own_hint(
-    exercise: str, notebook: dict[str, Any]
+def test_right_answers_pass_and_each_mistake_gets_its_own_hint(
+    exercise: str, verdicts: Told
 ) -> None:
-    some = asyncio.Semaphore(AT_ONCE)
-
-    async def found(answer: str) -> checks.Verdict:
-        async with some:
-            return await checks.judge(exercise, typed(exercise, answer, notebook))
-
-    planted = PLANTED[exercise]
-    verdicts = await asyncio.gather(*(found(answer) for answer, _ in planted))
     wrong = []
-    for (answer, hint), verdict in zip(planted, verdicts, strict=True):
+    for (answer, hint), verdict in zip(PLANTED[exercise], verdicts[exercise], strict=True):
         if verdict.ok != (hint == RIGHT) or hint not in verdict.says:
             wrong.append((answer, hint, verdict))
         assert "Traceback" not in verdict.says
