@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dis
 import io
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -96,13 +97,23 @@ def stores(function: object, name: str) -> bool:
     return _touches(function, name, "STORE")
 
 
-def _touches(function: object, name: str, *steps: str) -> bool:
+def _touches(function: object, name: str, *words: str) -> bool:
     code = getattr(function, "__code__", None)
     return code is None or any(
-        any(word in step.opname for word in steps)
-        and (step.argval == name or (isinstance(step.argval, tuple) and name in step.argval))
-        for step in dis.get_instructions(code)
+        used == name and any(word in step for word in words)
+        for instruction in dis.get_instructions(code)
+        for step, used in _steps(instruction)
     )
+
+
+def _steps(instruction: dis.Instruction) -> Iterator[tuple[str, object]]:
+    """What it does with which name: Python 3.13 does two things in one instruction."""
+    if isinstance(instruction.argval, tuple):
+        yield from zip(
+            re.findall("LOAD|STORE", instruction.opname), instruction.argval, strict=False
+        )
+    else:
+        yield instruction.opname, instruction.argval
 
 
 def is_stub(function: object) -> bool:
