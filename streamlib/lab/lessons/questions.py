@@ -114,7 +114,7 @@ QUESTIONS: dict[str, Question] = {
         "Offsets are never given again, however much of the log is gone.",
     ),
     "4.2": Question(
-        "Offsets 3, 4, 5 are gone; one of them was of the reader's topic. What is `missed`?",
+        "Offsets 3, 4, 5 are gone; two of them had the reader's topic. What is `missed`?",
         "`missed` counts offsets: nobody knows any more which topics they had.",
     ),
     "4.3": Question(
