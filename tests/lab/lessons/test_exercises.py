@@ -20,7 +20,7 @@ from tests.notebooks import running
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
-AT_ONCE = 7
+AT_ONCE = 5
 """Answers that are judged at a time: they mostly wait."""
 
 

@@ -15,7 +15,6 @@ from streamlib.lab.lessons.checks.judging import (
     read,
     returned,
 )
-from streamlib.lab.lessons.lesson import arrived
 
 
 async def _resume_after(case: Case) -> str:
@@ -27,7 +26,7 @@ async def _resume_after(case: Case) -> str:
     start = returned(result, int, "an offset, a whole number from 0 on")
     if start < 0:
         raise Hint(f"It returned {start}. An offset is a whole number from 0 on.")
-    items = await read(case.stream.subscribe(from_offset=start))
+    items = await read(case.stream.subscribe(from_offset=start), case)
     came = f"offset {items[0].offset}" if items else "nothing"
     after = f"After the item at offset {at}, from_offset={start} brought {came}"
     if start == at:
@@ -46,7 +45,7 @@ async def _second_progress(case: Case) -> str:
     subscription = open_subscription(await case.answer.call(case.stream), case)
     await subscription.start()
     begin = subscription.position
-    items = await read(subscription)
+    items = await read(subscription, case)
     first, second, *rest = [at for at, topic in enumerate(topics) if topic == "progress"]
     log = f"The log held {', '.join(topics)}."
     if not items and begin >= len(topics):
@@ -93,7 +92,7 @@ async def _only_what_is_new(case: Case) -> str:
         "the one that the *next* item will get. Ask before you publish."
     )
     run = parsons.program(order, LINES, "stream", result="item")
-    item = await run.call(case.stream, late=late, patience=parsons.PATIENCE)
+    item = await run.call(case.stream, late=late)
     return f"It skipped the old items and read offset {item.offset}, {item.data!r}."
 
 
@@ -126,7 +125,7 @@ async def _announce(case: Case) -> str:
             f"{short} `force_flush=True` only begins to send, in the background. What returns "
             "when all is stored?"
         )
-    found = [(item.topic, item.data) for item in await arrived(case.stream.subscribe(), quiet=0.1)]
+    found = [(item.topic, item.data) for item in await read(case.stream.subscribe(), case)]
     if {topic for topic, _ in found} != {"news"}:
         raise Hint(f"The topics were {sorted({topic for topic, _ in found})}, not just 'news'.")
     values = [value for _, value in found]

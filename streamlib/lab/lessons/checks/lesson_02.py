@@ -34,7 +34,7 @@ async def _goes_on(case: Case, note: dict[str, Any], end: int) -> None:
         subscription = open_subscription(result, case)
         await subscription.start()
         begin = subscription.position
-        items = await read(subscription)
+        items = await read(subscription, case)
     except StreamChangedError:
         raise Hint(
             "It refused the note of this very stream: what it compares with is not the note's "
@@ -60,7 +60,7 @@ async def _refuses(case: Case, note: dict[str, Any]) -> None:
                 "For a note of another stream it returned None. It guards, but whoever reads from "
                 "that gets an error about None. `stream_id=` raises one that says what happened."
             )
-        items = await read(open_subscription(result, case))
+        items = await read(open_subscription(result, case), case)
     except StreamChangedError:
         return
     came = f"offset {items[0].offset} of this one" if items else "on, and waited"
@@ -118,11 +118,7 @@ async def _nothing_lost(case: Case) -> str:
 
     for _ in range(2):
         with suppress(_Crash):
-            await run.call(
-                *(case.stream, lambda: note[0], save, handle),
-                lets=(_Crash,),
-                patience=parsons.PATIENCE,
-            )
+            await run.call(*(case.stream, lambda: note[0], save, handle), lets=(_Crash,))
     if crash_at not in handle.handled:
         raise Hint(
             f"It crashed while it handled offset {crash_at}, came back and went on with "

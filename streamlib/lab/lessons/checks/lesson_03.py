@@ -14,9 +14,9 @@ from streamlib.lab.lessons.checks.judging import (
     Exercise,
     Hint,
     all_of,
+    read,
     returned,
 )
-from streamlib.lab.lessons.lesson import arrived
 from streamlib.scenarios.hub import HubWorkflow
 
 LINES = {
@@ -39,11 +39,7 @@ async def _job_is_done(case: Case) -> str:
     lines = {**LINES, "A": LINES["A"] + "; await hub.result()"}
     run = parsons.program(order, lines, "client", "hub_id", *names)
     try:
-        await run.call(
-            *(case.client, case.hub.id, *names.values()),
-            lets=(StreamNotFoundError,),
-            patience=parsons.PATIENCE,
-        )
+        await run.call(*(case.client, case.hub.id, *names.values()), lets=(StreamNotFoundError,))
     except StreamNotFoundError:
         raise Hint(
             "D found the hub closed: A came first, and the item was still in the buffer. It is not "
@@ -75,7 +71,7 @@ async def _report(case: Case) -> str:
     is_open = "close" not in events
     if not stored:
         raise Hint(_nothing_stored(case, is_open))
-    _holds(case, [(item.topic, item.data) for item in await _all(case)])
+    _holds(case, [(item.topic, item.data) for item in await read(case.stream.subscribe(), case)])
     if not is_open and events[-1] != "close":
         raise Hint(
             "All is stored, by luck: the hub was told to close before the last items came, and had "
@@ -128,14 +124,6 @@ def _holds(case: Case, found: list[tuple[str, Any]]) -> None:
         )
     if values != [*lines, "END"]:
         raise Hint(f"The items were {shown(values)}: each line in order, and 'END' last.")
-
-
-async def _all(case: Case) -> list[Any]:
-    items = case.stream.subscribe()
-    try:
-        return await arrived(items, quiet=0.1)
-    finally:
-        await items.aclose()
 
 
 async def _ending(hub: WorkflowHandle[HubWorkflow, str]) -> list[str]:

@@ -96,7 +96,7 @@ async def _only_the_fresh_one(case: Case) -> str:
             "others."
         )
     run = parsons.program(order, LINES, "stream", "hub", "HubWorkflow", result="item")
-    item = await run.call(case.stream, case.hub, HubWorkflow, late=late, patience=parsons.PATIENCE)
+    item = await run.call(case.stream, case.hub, HubWorkflow, late=late)
     if item.data != "fresh":
         raise Hint(f"C read offset {item.offset}, {item.data!r}: the old items were still there.")
     return f"It read offset {item.offset}, 'fresh': no offset is ever given again."

@@ -10,8 +10,7 @@ from temporalio.converter import PayloadConverter
 
 from streamlib.errors import shown
 from streamlib.lab.lessons.checks import parsons
-from streamlib.lab.lessons.checks.judging import Case, Exercise, Hint, all_of, returned
-from streamlib.lab.lessons.lesson import arrived
+from streamlib.lab.lessons.checks.judging import Case, Exercise, Hint, all_of, read, returned
 from streamlib.scenarios.llm import decode
 from streamlib.scenarios.transcript import (
     EVENTS,
@@ -104,9 +103,7 @@ async def _through(case: Case, events: list[Event]) -> list[Event]:
 
 async def _read(case: Case, from_offset: int = 0) -> list[Event]:
     reader = case.stream.subscribe(list(EVENTS), from_offset, result_type=RawValue)
-    items = await arrived(reader, quiet=0.1)
-    await reader.aclose()
-    return [decode(item, PayloadConverter.default) for item in items]
+    return [decode(item, PayloadConverter.default) for item in await read(reader, case)]
 
 
 def _brief(event: Event) -> str:

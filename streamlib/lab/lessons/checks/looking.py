@@ -23,6 +23,9 @@ MOST = 4000
 late: str | Callable[[], str] = ""
 """What the call that runs just now wants said if it never ends."""
 
+calls: list[float] = []
+"""When each of the calls that are under way began."""
+
 loop: asyncio.AbstractEventLoop | None = None
 """The loop that the answer runs in."""
 

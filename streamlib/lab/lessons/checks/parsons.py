@@ -7,9 +7,6 @@ from typing import Any
 
 from streamlib.lab.lessons.checks.judging import Answer, Hint
 
-PATIENCE = 4.0
-"""Seconds that the lines may take: they are ours, and only wait where the order is wrong."""
-
 
 def in_order(answer: Answer, lines: Mapping[str, str]) -> Sequence[str]:
     """The letters of the learner's answer."""
