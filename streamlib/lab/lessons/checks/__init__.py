@@ -51,7 +51,10 @@ async def judge(exercise: str, answer: object) -> Verdict:
     if trouble := await _trouble():
         return trouble
     try:
-        found = await running.run(exercise, packed(answer))
+        sent = packed(answer)
+        found = await running.run(exercise, sent)
+        if found.itself:  # a server that was too busy, say
+            found = await running.run(exercise, sent)
     except CannotBeSentError as error:
         return Verdict(False, str(error))
     if not found.ok and (trouble := await _trouble()):

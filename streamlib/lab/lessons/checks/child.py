@@ -28,7 +28,6 @@ from streamlib import UnsentItemsWarning
 from streamlib.lab.lessons.checks import looking
 from streamlib.lab.lessons.checks.exercises import EXERCISES
 from streamlib.lab.lessons.checks.judging import (
-    PATIENCE,
     Answer,
     Hint,
     NotYet,
@@ -49,6 +48,8 @@ class Verdict:
 
     ok: bool
     says: str
+    itself: bool = False
+    """Whether it was the check that failed, and not the answer."""
 
 
 NOT_YET = Verdict(False, "Not answered yet: replace the `...` and run this cell again.")
@@ -64,7 +65,7 @@ class Job:
     task_queue: str
     """What the worker polls."""
     ids: Sequence[str]
-    """Workflow ids for its streams: whoever sent it closes what it cannot."""
+    """Workflow ids for its streams: whoever sent the job closes them."""
     environment: Mapping[str, str]
 
 
@@ -88,7 +89,7 @@ def work(job: Job, pipe: Connection) -> None:
         """Give signs of life, and end a call that lasts too long, wherever it is."""
         while True:
             time.sleep(BEAT)
-            if any(time.monotonic() - began > PATIENCE + 1 for began in [*looking.calls]):
+            if any(time.monotonic() > deadline + 1 for deadline in [*looking.deadlines]):
                 say(_late(answer))
             with saying:
                 pipe.send(None)
@@ -99,7 +100,7 @@ def work(job: Job, pipe: Connection) -> None:
         answer = Answer(*pickle.loads(job.answer))
         asyncio.run(_judge(job, answer, say))
     except BaseException as error:  # the answer may raise anything, anywhere
-        say(Verdict(False, _failed(error)))
+        say(Verdict(False, _failed(error), itself=True))
 
 
 async def _judge(job: Job, answer: Answer, say: Callable[[Verdict], None]) -> None:
@@ -107,8 +108,8 @@ async def _judge(job: Job, answer: Answer, say: Callable[[Verdict], None]) -> No
     looking.loop = asyncio.get_running_loop()
     looking.loop.set_default_executor(ThreadPoolExecutor(32))  # answers that sleep, together
     try:
-        async with Streams(await connect(), job.task_queue, job.ids) as streams:
-            found = Verdict(True, await judged(EXERCISES[job.exercise], answer, streams))
+        streams = Streams(await connect(), job.task_queue, job.ids)
+        found = Verdict(True, await judged(EXERCISES[job.exercise], answer, streams))
     except NotYet:
         found = NOT_YET
     except Hint as hint:

@@ -9,15 +9,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeVar, cast
 
 from temporalio.client import Client, WorkflowHandle
-from temporalio.service import RPCError
 
 from streamlib import Subscription, WorkflowStreamClient, WorkflowStreamItem
 from streamlib.errors import shown
@@ -75,8 +72,9 @@ class Case:
             await asyncio.sleep(0.02)
 
     async def close(self) -> None:
-        """Close the hub, so that reading comes to an end."""
+        """Close the hub and wait for its end, so that reading comes to one."""
         await self.hub.signal(HubWorkflow.close)
+        await self.hub.result()
 
 
 class Exercise(NamedTuple):
@@ -89,26 +87,17 @@ class Exercise(NamedTuple):
 
 
 class Streams:
-    """Makes fresh streams, and closes them at the end."""
+    """Makes fresh streams; who gave the ids closes them."""
 
     def __init__(self, client: Client, task_queue: str, ids: Sequence[str]) -> None:
-        """Take the workflow ids from `ids`, which somebody else knows too, while there are any."""
         self._client = client
         self._task_queue = task_queue
         self._ids = [*ids]
-        self._hubs: list[WorkflowHandle[HubWorkflow, str]] = []
-
-    async def __aenter__(self) -> Streams:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await asyncio.gather(*map(_close, self._hubs))
 
     async def case(self, answer: Answer, world: Any) -> Case:
         """A case on a new hub."""
-        hub_id = self._ids.pop() if self._ids else f"check-{uuid.uuid4().hex[:8]}"
+        hub_id = self._ids.pop()
         hub = self._client.get_workflow_handle_for(HubWorkflow.run, hub_id)
-        self._hubs.append(hub)  # before it exists: this may be cancelled right here
         await self._client.start_workflow(
             HubWorkflow.run,
             HubInput(hub_id),
@@ -119,11 +108,6 @@ class Streams:
         slow = cast("WorkflowHandle[Any, Any]", _SlowToSignal(hub))
         stream = WorkflowStreamClient(slow, client=self._client)
         return Case(answer, self._client, stream, hub, world, self)
-
-
-async def _close(hub: WorkflowHandle[HubWorkflow, str]) -> None:
-    with suppress(RPCError):  # the answer, or the exercise, closed it
-        await hub.signal(HubWorkflow.close)
 
 
 class _SlowToSignal:
@@ -165,6 +149,7 @@ class Answer:
         lets: Lets = (),
         late: str | Callable[[], str] = "",
         in_thread: bool = False,
+        patience: float = PATIENCE,
     ) -> Any:
         """What the function returns, awaited if need be.
 
@@ -173,6 +158,7 @@ class Answer:
             lets: Errors that come through; all others are a hint.
             late: What to say if it does not come to an end, in place of a general word.
             in_thread: Call it in a thread: for plain functions, which may be slow together.
+            patience: Seconds that it may take.
 
         Raises:
             Hint: It raised, did not end in time, or is no function at all.
@@ -180,13 +166,13 @@ class Answer:
         """
         self._must_take(args)
         looking.late = late
-        began = time.monotonic()
-        looking.calls.append(began)
+        deadline = time.monotonic() + patience
+        looking.deadlines.append(deadline)
         task = asyncio.ensure_future(_run(self.value, args, in_thread))
         try:
-            await asyncio.wait([task], timeout=PATIENCE)
+            await asyncio.wait([task], timeout=patience)
         finally:
-            looking.calls.remove(began)
+            looking.deadlines.remove(deadline)
         if not task.done():
             at = looking.whereabouts(self.value, self.source)
             said = late() if callable(late) else late
@@ -251,7 +237,7 @@ def _raised(error: BaseException, answer: Answer) -> str:
 def too_late(said: str, at: str) -> str:
     """What to say of an answer that does not come to an end."""
     why = said or "Something in it waits for what never comes, or goes round for ever."
-    return f"It did not come to an end within {PATIENCE:g} s.{at} {why}"
+    return f"It did not come to an end in time.{at} {why}"
 
 
 def missing_await(coroutine: Any) -> str:

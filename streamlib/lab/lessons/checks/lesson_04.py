@@ -95,8 +95,10 @@ async def _only_the_fresh_one(case: Case) -> str:
             "`end` was asked for when 'fresh' was stored already, so B cut it off with all the "
             "others."
         )
+    doomed = at["E"] < at["A"] or at["C"] < at["E"] or at["E"] < at["D"]
+    patience = parsons.DOOMED if doomed and at["B"] < at["C"] else parsons.PATIENCE
     run = parsons.program(order, LINES, "stream", "hub", "HubWorkflow", result="item")
-    item = await run.call(case.stream, case.hub, HubWorkflow, late=late)
+    item = await run.call(case.stream, case.hub, HubWorkflow, late=late, patience=patience)
     if item.data != "fresh":
         raise Hint(f"C read offset {item.offset}, {item.data!r}: the old items were still there.")
     return f"It read offset {item.offset}, 'fresh': no offset is ever given again."

@@ -23,8 +23,8 @@ MOST = 4000
 late: str | Callable[[], str] = ""
 """What the call that runs just now wants said if it never ends."""
 
-calls: list[float] = []
-"""When each of the calls that are under way began."""
+deadlines: list[float] = []
+"""When each of the calls that are under way should be over."""
 
 loop: asyncio.AbstractEventLoop | None = None
 """The loop that the answer runs in."""

@@ -7,6 +7,9 @@ from typing import Any
 
 from streamlib.lab.lessons.checks.judging import Answer, Hint
 
+DOOMED, PATIENCE = 2.0, 8.0
+"""Seconds that the lines may take: where their order must end in a wait, and where it must not."""
+
 
 def in_order(answer: Answer, lines: Mapping[str, str]) -> Sequence[str]:
     """The letters of the learner's answer."""

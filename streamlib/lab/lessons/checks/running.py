@@ -50,8 +50,7 @@ async def run(exercise: str, answer: bytes) -> Verdict:
     try:
         verdict = await _verdict(job)
     finally:
-        if verdict is None:
-            await asyncio.gather(*(_close(client, each) for each in ids))
+        await asyncio.gather(*(_close(client, each) for each in ids))
         hosts.forget(*ids)
     return verdict or Verdict(
         False,
