@@ -248,7 +248,7 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
          "return lines, False", RIGHT),
         ('lines = [i.data async for i in stream.subscribe("report")]\n'
          'return [[x for x in lines if x != "END"], "END" in lines]', RIGHT),
-        ('await asyncio.sleep(3)\nlines = [i.data async for i in stream.subscribe("report")]\n'
+        ('await asyncio.sleep(2)\nlines = [i.data async for i in stream.subscribe("report")]\n'
          'return [x for x in lines if x != "END"], lines[-1:] == ["END"]', RIGHT),
         ('lines = [i.data async for i in stream.subscribe("report")]\n'
          'return lines, "END" in lines', "among the lines"),

@@ -23,7 +23,7 @@ from streamlib.scenarios import TASK_QUEUE
 from streamlib.scenarios.connect import connect
 from streamlib.scenarios.hub import HubWorkflow
 
-SILENCE = 8.0
+SILENCE = 8.5
 """Seconds without a sign of life after which a process is killed: it may be unable to give one."""
 
 LONGEST = 60.0
