@@ -63,9 +63,13 @@ class Review:
         rows = [self._rows[number] for number in self._questions]
         made = [row for row in rows if "said" in row and "came" in row]
         right = sum(row["said"] == row["came"] for row in made)
-        return f"{len(made)} predictions, {right} of them as it came; the others taught more."
+        if not made:
+            return "Nothing was predicted before it was seen."
+        return f"Predicted: {len(made)}, as it came: {right}. The others taught more."
 
     def _exercised(self) -> str:
+        if not self._exercises:
+            return "No exercises."
         done = [each for each in self._exercises if self._rows.get(each, {}).get("solved") == "yes"]
         still = [each for each in self._exercises if each not in done]
         return f"Exercises solved: {', '.join(done) or 'none'}. Open: {', '.join(still) or 'none'}."

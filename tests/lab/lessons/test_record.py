@@ -97,7 +97,7 @@ def test_who_predicts_only_after_the_result_has_predicted_nothing() -> None:
     lab.compare("1.1", 2)
     lab.predict("1.1", answer=2)
     assert record.kept()["1.1"].get("said") is None
-    assert "0 predictions" in repr(lab.review("01"))
+    assert "Nothing was predicted" in repr(lab.review("01"))
 
 
 def test_predictions_survive_the_end_of_their_process(capsys: pytest.CaptureFixture[str]) -> None:
