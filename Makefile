@@ -9,7 +9,7 @@ UV ?= $(BIN)/uv
 UPGRADE ?=
 FAST := not server and not browser and not matrix and not soak
 
-.PHONY: help lab stop test test-all check format lock sizes widgets bench bench-quick bench-views
+.PHONY: help lab stop test test-all check format lock sizes widgets course bench bench-quick bench-views
 help:
 	@echo "make lab       install, start server and worker, open JupyterLab; Ctrl-C ends them"
 	@echo "make stop      end all that was left running: server, workers, JupyterLab"
@@ -17,6 +17,7 @@ help:
 	@echo "make check     format, lint, types and the fast tests, in under a minute"
 	@echo "make format    put the code into its format"
 	@echo "make lock      write requirements.lock anew; UPGRADE=--upgrade for newer versions"
+	@echo "make course    the notebooks, and their solutions, from course/*.md"
 	@echo "make sizes     lines of code by folder; fails if something is too large"
 	@echo "make widgets   bundle the live view's scripts and check their types (needs Node.js and npm)"
 	@echo "make bench     measure it beside the peer, in 10 minutes; make bench-quick in 3"
@@ -69,6 +70,9 @@ $(WIDGETS)/node_modules/.package-lock.json: $(WIDGETS)/package-lock.json
 widgets: $(WIDGETS)/node_modules/.package-lock.json
 	@npm --prefix $(WIDGETS) run --silent types
 	@npm --prefix $(WIDGETS) run --silent build
+
+course: .venv/.ready
+	@$(BIN)/python tools/course.py
 
 bench: .venv/.ready
 	@$(BIN)/python -m bench

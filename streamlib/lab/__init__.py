@@ -19,6 +19,7 @@ from streamlib.lab.lessons.lesson import arrived, compare, history, predict, say
 from streamlib.lab.lessons.llm import LLM, LiveText, start_llm
 from streamlib.lab.lessons.nesting import NestingError, allow_asyncio_run
 from streamlib.lab.lessons.publishers import publish_elsewhere
+from streamlib.lab.lessons.review import review
 from streamlib.lab.lessons.tape import show_log
 from streamlib.lab.machine import server, workers
 from streamlib.lab.session import Session, start, stop
@@ -44,6 +45,7 @@ __all__ = [
     "predict",
     "publish_elsewhere",
     "report",
+    "review",
     "say",
     "server",
     "show_log",

@@ -35,12 +35,13 @@ async def server_part() -> Part:
 
 async def worker_parts() -> list[Part]:
     """Every worker that was started and not stopped; at least one line."""
-    return [await _worker_part(name) for name in workers.names()] or [
+    return [await worker_part(name) for name in workers.names()] or [
         Part("worker", False, "not running", "await lab.start(), or `streamlib start`")
     ]
 
 
-async def _worker_part(name: str) -> Part:
+async def worker_part(name: str) -> Part:
+    """The worker of that name."""
     worker = await workers.status(name)
     if worker is None or not worker.alive:
         todo = "await lab.start() brings it back"

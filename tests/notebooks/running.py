@@ -25,6 +25,8 @@ from nbformat import NotebookNode
 from streamlib.lab.machine import processes
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+SOLUTIONS = NOTEBOOKS.parent / "teach" / "solutions"
+"""The teacher's: the same notebooks, answered; those without a question have none."""
 
 
 @dataclass
@@ -131,17 +133,19 @@ async def kernel(output: Path, notebook: str = "") -> AsyncIterator[Kernel]:
         file.close()
 
 
-def read(name: str) -> NotebookNode:
-    return nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=nbformat.NO_CONVERT)
+def read(name: str, folder: Path = NOTEBOOKS) -> NotebookNode:
+    return nbformat.read(folder / f"{name}.ipynb", as_version=nbformat.NO_CONVERT)
 
 
 def names() -> list[str]:
     return sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 
 
-def code_cells(name: str) -> list[tuple[str, str]]:
-    """Id and source of every code cell, in order."""
-    return [(cell.id, cell.source) for cell in read(name).cells if cell.cell_type == "code"]
+def code_cells(name: str, folder: Path = NOTEBOOKS) -> list[tuple[str, str]]:
+    """Id and source of every code cell, in order; none if there is no such notebook."""
+    if not (folder / f"{name}.ipynb").exists():
+        return []
+    return [(cell.id, cell.source) for cell in read(name, folder).cells if cell.cell_type == "code"]
 
 
 def solutions(name: str) -> list[tuple[str, str]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import nbformat
 import pytest
 from nbformat import NotebookNode
 
+from streamlib.lab.lessons.questions import QUESTIONS, quoted
 from tests.notebooks import running
 
 TAGS = {"setup", "predict", "exercise", "solution", "raises-exception", "skip-execution"}
@@ -52,6 +54,35 @@ def test_its_size_is_a_lesson_s(name: str) -> None:
         if cell.cell_type == "code":
             assert len(lines) <= 15, cell.id
             assert max(map(len, lines)) <= 90, cell.id
+
+
+def test_it_says_how_long_it_takes_as_counted(name: str) -> None:
+    """Words at 180 a minute, a code cell 20 seconds, a prediction one minute, an exercise three."""
+    notebook = running.read(name)
+    sources = [source for _, source in running.code_cells(name)]
+    words = len(re.findall(r"[A-Za-z0-9][\w'’.-]*", prose(notebook)))
+    asked = sum(source.count("lab.predict(") + 3 * source.count("lab.check(") for source in sources)
+    counted = words / 180 + len(sources) / 3 + asked
+    (said,) = re.findall(r"\*\* (\d+) minutes", notebook.cells[0].source)
+    assert int(said) == 5 * math.ceil(counted / 5), counted
+
+
+def test_its_questions_are_those_that_the_lab_knows_with_their_choices(name: str) -> None:
+    for cell, source in running.code_cells(name):
+        for number in re.findall(r'lab\.(?:predict|compare)\("([\d.]+)"', source):
+            assert number in QUESTIONS, cell
+        if found := re.search(r'lab\.predict\("([\d.]+)", answer=\.\.\.\)(?:   # (.*))?$', source):
+            choices = QUESTIONS[found[1]].choices
+            assert (found[2] or "") == (quoted(choices) if choices else ""), cell
+
+
+def test_it_breaks_something_after_asking_and_repairs_it(name: str) -> None:
+    if not name.startswith("0"):
+        return  # an appendix, and the last page
+    cells = [cell.id for cell in running.read(name).cells]
+    breaks = next(at for at, cell in enumerate(cells) if cell in ("break-run", "break-kill"))
+    assert any(cell.startswith("predict") for cell in cells[breaks - 2 : breaks])
+    assert any("fix" in cell for cell in cells[breaks:])
 
 
 def test_its_tags_are_the_known_ones_and_it_starts_and_stops(name: str) -> None:

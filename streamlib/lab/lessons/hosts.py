@@ -59,14 +59,23 @@ def client_handle(client: Client, hub_id: str) -> WorkflowHandle[HubWorkflow, st
     return client.get_workflow_handle_for(HubWorkflow.run, hub_id)
 
 
-async def close_hosts(session: Session) -> int:
-    """Close every hub that this notebook started; how many were still open. Idempotent."""
+async def close_hosts(session: Session, *, but: WorkflowHandle[Any, Any] | None = None) -> int:
+    """Close every hub that this notebook started; how many were still open. Idempotent.
+
+    Args:
+        session: Where; from `lab.start()`.
+        but: One to leave open, for who plays on; it is closed the next time, or by the server
+            after a day.
+    """
     closed = 0
+    spared = [] if but is None else [but.id]
     for hub_id in _hubs.read():
+        if hub_id in spared:
+            continue
         with suppress(RPCError):  # closed already, or unknown to this server
             await client_handle(session.client, hub_id).signal(HubWorkflow.close)
             closed += 1
-    _hubs.write([])
+    _hubs.write(spared)
     return closed
 
 
@@ -79,11 +88,11 @@ async def _is_open(handle: WorkflowHandle[Any, Any]) -> bool:
         raise
 
 
-def remember(hub_id: str) -> None:
-    """Let `close_hosts` close this one, if nobody does before."""
-    _hubs.write([*_hubs.read(), hub_id])
+def remember(*hub_ids: str) -> None:
+    """Let `close_hosts` close these, if nobody does before."""
+    _hubs.write([*_hubs.read(), *hub_ids])
 
 
-def forget(hub_id: str) -> None:
-    """It was closed."""
-    _hubs.write([each for each in _hubs.read() if each != hub_id])
+def forget(*hub_ids: str) -> None:
+    """They were closed."""
+    _hubs.write([each for each in _hubs.read() if each not in hub_ids])

@@ -10,7 +10,6 @@ import asyncio
 import json
 import textwrap
 from contextlib import suppress
-from types import EllipsisType
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -20,6 +19,8 @@ from temporalio.client import WorkflowHandle
 
 from streamlib import ItemDecodeError, Subscription, WorkflowStreamItem
 from streamlib.errors import shown
+from streamlib.lab.lessons import record
+from streamlib.lab.lessons.questions import QUESTIONS, NotAnAnswerError, Question
 from streamlib.lab.session import Session
 from streamlib.wire.shapes import PUBLISH_SIGNAL
 
@@ -28,30 +29,61 @@ T = TypeVar("T")
 WIDTH = 88
 """Columns that a notebook has."""
 
-Answer = int | str | EllipsisType
-
-_predictions: dict[str, Answer] = {}
 _kept: WeakKeyDictionary[Subscription[Any], Arrived[Any]] = WeakKeyDictionary()
 
 
-def predict(question: str, answer: Answer = ...) -> None:
-    """Record what the learner expects; `...` stands for "not said yet", which is no error."""
-    _predictions[question] = answer
+def predict(question: str | float, answer: object = ...) -> None:
+    """Record what the learner expects; `...` stands for "not said yet", which is no error.
+
+    What was said before the result stays on record, over kernel restarts too: what is said after
+    it stands beside it.
+
+    Args:
+        question: Its number, as in `"1.1"`.
+        answer: A number in any spelling, or one of the question's choices.
+
+    Raises:
+        LookupError: There is no such question.
+    """
+    number, asked = _question(question)
     if answer is ...:
-        print(f"{question}  No prediction yet. Put yours in place of `...`, or just go on.")
-    else:
-        print(f"{question}  Recorded: {answer}. Now run it.")
-
-
-def compare(question: str, actual: int | str) -> None:
-    """Show the prediction beside what happened."""
-    said = _predictions.get(question, ...)
-    if said is ...:
-        print(f"{question}  it is: {actual}   (you made no prediction)")
+        said = record.kept().get(number, {}).get("said")
+        before = f"You said {said} before; that stays." if said else "No prediction yet."
+        say(f"{number}  {before} Put yours in place of `...`, or just go on.", indent=5)
         return
-    agree = str(said).strip().lower() == str(actual).lower()
-    verdict = "as you predicted" if agree else "not as you predicted: what explains it?"
-    print(f"{question}  you predicted: {said}   it is: {actual}   {verdict}")
+    try:
+        row = record.predicted(number, asked.understood(answer))
+    except NotAnAnswerError as error:
+        say(f"{number}  {shown(answer)} is not recorded: {error}", indent=5)
+        return
+    if "came" not in row:
+        print(f"{number}  Recorded: {row['said']}. Now run it.")
+    else:
+        first = row.get("said", "nothing")
+        say(
+            f"{number}  You know the result by now: it stands beside what you said first "
+            f"({first}).",
+            indent=5,
+        )
+
+
+def compare(question: str | float, actual: object) -> None:
+    """Show the prediction beside what happened, and keep both."""
+    number, asked = _question(question)
+    came = asked.understood(actual)
+    row = record.came(number, came)
+    if (said := row.get("said")) is None:
+        print(f"{number}  it is: {came}   (you made no prediction)")
+        return
+    agree = "as you predicted" if said == came else "not as you predicted: what explains it?"
+    print(f"{number}  you predicted: {said}   it is: {came}   {agree}")
+
+
+def _question(number: str | float) -> tuple[str, Question]:
+    text = str(number)
+    if text not in QUESTIONS:
+        raise LookupError(f"no question {text!r}; there are {', '.join(QUESTIONS)}")
+    return text, QUESTIONS[text]
 
 
 def say(text: object, *, indent: int = 0) -> None:

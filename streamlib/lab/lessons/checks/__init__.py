@@ -1,67 +1,75 @@
-"""Exercises: each check runs what the learner wrote, on a fresh stream, and says what it did.
+"""Exercises: each check runs what the learner wrote, on fresh streams, and says what it did.
 
-Owns one function an exercise. A wrong answer is told what it did and why, not that it is wrong; an
-unanswered one gets a nudge, never an error. What a check looks at is behaviour: any answer that
-does the right thing passes. Next: `judging.py`, then `lesson_01.py` and on, one file a notebook.
+A wrong answer is told what it did and why, not that it is wrong; an unanswered one gets a nudge,
+never an error. What a check looks at is behaviour, on more than one stream, in a process of its
+own with a time limit: any answer that does the right thing passes, and none can hurt the notebook.
+
+    sending.py    what of an answer can be sent          kernel
+    running.py    start the process, listen, end it      kernel
+    child.py      unpack, judge, say where it stands     the check's process
+    judging.py    a fresh stream, a call, a hint         the check's process
+    lesson_01.py  and on: one function an exercise       the check's process
 """
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import warnings
-
-from streamlib import UnsentItemsWarning, WorkflowStreamClient
-from streamlib.lab.lessons.checks import lesson_01, lesson_02, lesson_03, lesson_04, lesson_05
-from streamlib.lab.lessons.checks.judging import (
-    NOT_YET,
-    PATIENCE,
-    Check,
-    Hint,
-    Verdict,
-    fresh_stream,
-)
+from streamlib.lab.lessons import record
+from streamlib.lab.lessons.checks import looking, running
+from streamlib.lab.lessons.checks.child import NOT_YET, Verdict
+from streamlib.lab.lessons.checks.exercises import EXERCISES
+from streamlib.lab.lessons.checks.sending import CannotBeSentError, packed
 from streamlib.lab.lessons.lesson import say
-
-LESSONS = [lesson_01, lesson_02, lesson_03, lesson_04, lesson_05]
-
-CHECKS: dict[str, Check] = {
-    number: check for lesson in LESSONS for number, check in lesson.CHECKS.items()
-}
+from streamlib.lab.report import Part
+from streamlib.lab.status import server_part, worker_part
 
 
-async def check(exercise: str, answer: object = ...) -> None:
-    """Run the learner's answer on a fresh stream and print what it did.
+async def check(exercise: str | float, answer: object = ...) -> None:
+    """Run the learner's answer on fresh streams and print what it did.
+
+    It takes at most ten seconds, whatever the answer does.
 
     Args:
-        exercise: Its number.
+        exercise: Its number, as in `"1.4"`.
         answer: What the exercise asks for; `...` stands for "not answered yet".
 
     Raises:
         LookupError: There is no such exercise.
-        ServerUnavailableError: No server answers.
+        CancelledError: Interrupted; the answer is ended.
     """
-    found = await judge(exercise, answer)
-    say(f"{exercise}  {'Yes.' if found.ok else '→'} {found.says}", indent=7)
+    number = str(exercise)
+    found = await judge(number, answer)
+    record.solved(number, found.ok)
+    say(f"{number}  {'Yes.' if found.ok else '→'} {found.says}", indent=7)
 
 
 async def judge(exercise: str, answer: object) -> Verdict:
     """What `check` prints, as a value. Arguments and errors: see there."""
-    if exercise not in CHECKS:
-        raise LookupError(f"no exercise {exercise!r}; there are {', '.join(CHECKS)}")
-    if answer is ...:
+    if exercise not in EXERCISES:
+        raise LookupError(f"no exercise {exercise!r}; there are {', '.join(EXERCISES)}")
+    if answer is ... or looking.is_stub(answer):
         return NOT_YET
-    async with fresh_stream() as stream:
-        return await asyncio.wait_for(_run(CHECKS[exercise], answer, stream), 3 * PATIENCE)
+    if trouble := await _trouble():
+        return trouble
+    try:
+        sent = packed(answer)
+        found = await running.run(exercise, sent)
+        if found.itself:  # a server that was too busy, say
+            found = await running.run(exercise, sent)
+    except CannotBeSentError as error:
+        return Verdict(False, str(error))
+    if not found.ok and (trouble := await _trouble()):
+        return trouble
+    return found
 
 
-async def _run(check: Check, answer: object, stream: WorkflowStreamClient) -> Verdict:
-    """Without the warning about items that were never sent: that is for the hint to say."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UnsentItemsWarning)
-        try:
-            found = await check(answer, stream)
-        except Hint as hint:
-            found = Verdict(False, str(hint))
-        gc.collect()  # the answer's own clients: the warning is their last word
-        return found
+async def _trouble() -> Verdict | None:
+    """What is not well behind the notebook: then no answer can be judged."""
+    server = await server_part()
+    part: Part = server if not server.ok else await worker_part("worker")
+    if part.ok:
+        return None
+    return Verdict(
+        False,
+        f"This says nothing about your answer: the {part.name} is not well ({part.says}). "
+        f"{part.todo}; then run this cell again.",
+    )

@@ -3,70 +3,69 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-from streamlib import Subscription, WorkflowStreamClient, WorkflowStreamItem
+from streamlib import StreamError, WorkflowStreamItem
 from streamlib.errors import shown
+from streamlib.lab.lessons.checks import looking, parsons
 from streamlib.lab.lessons.checks.judging import (
-    NOT_YET,
-    Check,
+    Case,
+    Exercise,
     Hint,
-    Verdict,
-    first,
-    in_order,
-    program,
-    publish,
-    result_of,
+    open_subscription,
+    read,
+    returned,
 )
-from streamlib.lab.lessons.lesson import arrived
 
 
-async def _resume_after(answer: Any, stream: WorkflowStreamClient) -> Verdict:
+async def _resume_after(case: Case) -> str:
     """1.4: from the last item handled to the `from_offset` of the next subscription."""
-    await publish(stream, "status", "progress", "status", "progress")
-    last = WorkflowStreamItem(topic="progress", data="progress 1", offset=1)
-    start = await result_of(answer, last)
-    if start is None or start is ...:
-        return NOT_YET
-    if not isinstance(start, int) or isinstance(start, bool) or start < 0:
-        raise Hint(f"It returned {shown(start)}. An offset is a whole number from 0 on.")
-    item = await first(stream.subscribe(from_offset=start))
-    came = "nothing" if item is None else f"offset {item.offset}"
-    after = f"After the item at offset 1, from_offset={start} brought {came}"
-    if start == last.offset:
+    topics, at = case.world
+    await case.publish(*topics)
+    last = WorkflowStreamItem(topic=topics[at], data=f"{topics[at]} {at}", offset=at)
+    result = await case.answer.call(last, in_thread=True)
+    start = returned(result, int, "an offset, a whole number from 0 on")
+    if start < 0:
+        raise Hint(f"It returned {start}. An offset is a whole number from 0 on.")
+    items = await read(case.stream.subscribe(from_offset=start), case)
+    came = f"offset {items[0].offset}" if items else "nothing"
+    after = f"After the item at offset {at}, from_offset={start} brought {came}"
+    if start == at:
         raise Hint(f"{after}: the same item a second time. An offset names the item itself.")
-    if start < last.offset:
-        raise Hint(f"{after}: it starts over. Use the offset of the item you were given.")
-    if item is None or item.offset > last.offset + 1:
-        raise Hint(f"{after}: offset 2 was skipped.")
-    return Verdict(True, f"{after}: nothing twice, nothing skipped.")
+    if start < at:
+        raise Hint(f"{after}: it goes back. Use the offset of the item you were given.")
+    if start > at + 1:
+        raise Hint(f"{after}: offset {at + 1} was skipped.")
+    return f"{after}: nothing twice, nothing skipped."
 
 
-async def _second_progress(answer: Any, stream: WorkflowStreamClient) -> Verdict:
-    """1.5: a subscription that begins with the second `progress` item, at offset 3."""
-    await publish(stream, "status", "progress", "status", "progress")
-    subscription = await result_of(answer, stream)
-    if subscription is None or subscription is ...:
-        return NOT_YET
-    if not isinstance(subscription, Subscription):
-        raise Hint(f"It returned {shown(subscription)}. Return what `subscribe` returns.")
-    start = subscription.position
-    item = await first(subscription)
-    if item is None:
+async def _second_progress(case: Case) -> str:
+    """1.5: a subscription to `progress` that begins with the second item of that topic."""
+    topics: list[str] = case.world
+    await case.publish(*topics)
+    subscription = open_subscription(await case.answer.call(case.stream), case)
+    await subscription.start()
+    begin = subscription.position
+    items = await read(subscription, case)
+    first, second, *rest = [at for at, topic in enumerate(topics) if topic == "progress"]
+    log = f"The log held {', '.join(topics)}."
+    if not items and begin >= len(topics):
+        raise Hint(f"{log} Yours begins at {begin}, the end: what is there by now lies before it.")
+    if not items:
+        raise Hint(f"{log} From offset {begin} on nothing came: is that the topic's name?")
+    came = [item.offset for item in items]
+    it = f"{log} Yours brought offset {came[0]} first"
+    if {item.topic for item in items} != {"progress"}:
+        raise Hint(f"{log} Yours also brings `status` items. Name the one topic that you want.")
+    if came[0] == first and begin == 1:
         raise Hint(
-            f"Nothing came from offset {start} on: it waits there for items yet to come, or the "
-            "topic's name is another one."
+            f"{it}, the first `progress` item. Topics have no offsets of their own: all topics "
+            "share one sequence."
         )
-    if item.topic != "progress":
-        raise Hint(f"It began with offset {item.offset}, topic 'status'. Name the topic you want.")
-    if item.offset == 1 and start == 1:
-        raise Hint(
-            "It began with the first `progress` item, at offset 1. Topics have no offsets of their "
-            "own: all topics share one sequence. At which offset is the second one?"
-        )
-    if item.offset == 1:
-        raise Hint("It began with the first `progress` item: `from_offset` says where to start.")
-    return Verdict(True, f"It began with offset {item.offset}: the second `progress` item.")
+    if came[0] == first:
+        raise Hint(f"{it}, the first `progress` item. Read that one, then hand over the rest.")
+    if came != [second, *rest]:
+        raise Hint(f"{it}; the second `progress` item has offset {second}.")
+    return f"{it}: the second `progress` item."
 
 
 LINES = {
@@ -79,60 +78,91 @@ LINES = {
 """Exercise 1.6 in its right order of letters D, C, A, B, E, or D, A, B, C, E."""
 
 
-async def _only_what_is_new(answer: Any, stream: WorkflowStreamClient) -> Verdict:
+async def _only_what_is_new(case: Case) -> str:
     """1.6, a Parsons problem: run the lines in the learner's order."""
-    order = in_order(answer, LINES)
+    order = parsons.in_order(case.answer, LINES)
     if order.index("B") != order.index("A") + 1:
         raise Hint("B is indented: it is the body of A and comes right after it.")
-    await publish(stream, "news")  # what was there before
-    run = program(order, LINES, "stream", result="item")
+    parsons.made_before_used(order, {"C": ("start", "D"), "E": ("items", "C")})
+    await case.publish(*["news"] * case.world)  # what was there before
+    late = (
+        "E waited for an item before anybody published one, so A and B never ran."
+        if order.index("E") < order.index("A")
+        else "By the time of D, `get_offset()` had counted the new item. It tells the end offset, "
+        "the one that the *next* item will get. Ask before you publish."
+    )
+    doomed = order.index("E") < order.index("A") or order.index("B") < order.index("D")
+    run = parsons.program(order, LINES, "stream", result="item")
+    patience = parsons.DOOMED if doomed else parsons.PATIENCE
+    item = await run.call(case.stream, late=late, patience=patience)
+    return f"It skipped the old items and read offset {item.offset}, {item.data!r}."
+
+
+async def _announce(case: Case) -> str:
+    """1.7: publish the words and return when all are stored."""
+    words: list[str] = case.world
     try:
-        item = await asyncio.wait_for(run(stream), 1.5)
-    except UnboundLocalError:
-        raise Hint("A line used `start` or `items` before another line had made it.") from None
-    except asyncio.TimeoutError:
-        if order.index("E") < order.index("A"):
-            raise Hint("E waited for an item, so the lines after it never ran.") from None
-        raise Hint(
-            "E waited in vain: by then `get_offset()` had counted the new item. It tells the end "
-            "offset, the one that the *next* item will get. Ask before you publish."
-        ) from None
-    return Verdict(True, f"It skipped the old item and read offset {item.offset}, {item.data!r}.")
-
-
-async def _announce(answer: Any, stream: WorkflowStreamClient) -> Verdict:
-    """1.7: publish three items and return when all are stored."""
-    await result_of(answer, stream)
-    stored = await stream.get_offset()
-    await asyncio.sleep(0.4)
-    later = await stream.get_offset()  # sent in the background meanwhile
-    await stream.flush()  # whatever is still in the buffer
-    if (everything := await stream.get_offset()) == 0:
-        return NOT_YET
-    short = f"When it returned, {stored} of {everything} items were stored."
-    if later < everything:
+        await case.answer.call(case.stream, list(words), lets=(StreamError,))
+    except StreamError as error:
+        raise Hint(f"It raised {type(error).__name__}: {error}") from None
+    unsent = case.stream.unsent
+    await asyncio.sleep(0.8)  # what goes on in the background is sent meanwhile
+    never = case.stream.unsent
+    await case.stream.flush()
+    if (everything := await case.stream.get_offset()) == 0:
+        raise Hint(_nothing_came(case))
+    short = f"When it returned, {everything - unsent} of {everything} items were stored."
+    if never:
         raise Hint(
             f"{short} `publish` only buffers, and outside of `async with` nobody sends: "
             "`await stream.flush()`."
         )
-    if stored < later:
+    if unsent and (case.answer.uses("create_task") or case.answer.uses("ensure_future")):
+        raise Hint(
+            f"{short} A task that is created runs beside you; nobody waited for it. `await` the "
+            "flush itself."
+        )
+    if unsent:
         raise Hint(
             f"{short} `force_flush=True` only begins to send, in the background. What returns "
             "when all is stored?"
         )
-    items = await arrived(stream.subscribe(), quiet=0.1)
-    found = [(item.topic, item.data) for item in items]
+    found = [(item.topic, item.data) for item in await read(case.stream.subscribe(), case)]
     if {topic for topic, _ in found} != {"news"}:
         raise Hint(f"The topics were {sorted({topic for topic, _ in found})}, not just 'news'.")
     values = [value for _, value in found]
-    if values != ["one", "two", "three"]:
-        raise Hint(f"The items were {shown(values)}, not 'one', 'two', 'three', in this order.")
-    return Verdict(True, "All three were stored, in order, when it returned.")
+    if values != words:
+        raise Hint(
+            f"For {words} the items were {shown(values)}: one item for each word, in that order."
+        )
+    return f"All {len(words)} were stored, in order, when it returned."
 
 
-CHECKS: dict[str, Check] = {
-    "1.4": _resume_after,
-    "1.5": _second_progress,
-    "1.6": _only_what_is_new,
-    "1.7": _announce,
+def _nothing_came(case: Case) -> str:
+    if text := looking.printed().strip():
+        return f"It printed {shown(text)}; nothing was published. `print` tells only you."
+    if case.answer.never_uses(0):
+        return (
+            "It never uses the `stream` that it was given: if it published, then to another stream."
+        )
+    return "Nothing was published: `stream.topic(…).publish(…)`, and then see it stored."
+
+
+EXERCISES: dict[str, Exercise] = {
+    "1.4": Exercise(
+        _resume_after,
+        [
+            (["status", "progress", "status", "progress"], 1),
+            (["status", "status", "progress", "status", "progress", "progress"], 3),
+        ],
+    ),
+    "1.5": Exercise(
+        _second_progress,
+        [
+            ["status", "progress", "status", "progress", "status", "progress"],
+            ["progress", "progress", "status", "progress"],
+        ],
+    ),
+    "1.6": Exercise(_only_what_is_new, [1, 3]),
+    "1.7": Exercise(_announce, [["one", "two", "three"], ["red", "green"]]),
 }

@@ -2,54 +2,73 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
-from streamlib import StreamChangedError, Subscription, WorkflowStreamClient, WorkflowStreamItem
+from streamlib import StreamChangedError, WorkflowStreamItem
 from streamlib.errors import shown
+from streamlib.lab.lessons.checks import looking, parsons
 from streamlib.lab.lessons.checks.judging import (
-    NOT_YET,
-    Check,
+    Case,
+    Exercise,
     Hint,
-    Verdict,
-    first,
-    hub_of,
-    in_order,
-    program,
-    publish,
-    result_of,
+    all_of,
+    open_subscription,
+    read,
 )
-from streamlib.scenarios.connect import connect
-from streamlib.scenarios.hub import HubWorkflow
 
 
-async def _come_back(answer: Any, stream: WorkflowStreamClient) -> Verdict:
+async def _come_back(case: Case) -> str:
     """2.5: from what was saved to a subscription; then the same for another stream's note."""
-    await publish(stream, *["jobs"] * 4)
-    note = {"offset": 2, "stream_id": (await stream.describe()).stream_id}
-    subscription = await result_of(answer, stream, note)
-    if subscription is None or subscription is ...:
-        return NOT_YET
-    if not isinstance(subscription, Subscription):
-        raise Hint(f"It returned {shown(subscription)}. Return what `subscribe` returns.")
-    item = await first(subscription)
-    if item is None:
-        raise Hint("Nothing came, though offsets 2 and 3 were there: where did it start?")
-    if item.offset < 2:
-        raise Hint(f"It began with offset {item.offset}, which was read before: use the note.")
-    if item.offset > 2:
-        raise Hint("Offset 2 was skipped: the note holds the *next* offset already.")
+    items_there, at = case.world
+    await case.publish(*["jobs"] * items_there)
+    note = {"offset": at, "stream_id": (await case.stream.describe()).stream_id}
+    foreign = {**note, "stream_id": "the-stream-of-another-workflow"}
+    await all_of(_goes_on(case, note, items_there), _refuses(case, foreign))
+    return f"It went on with offset {at}, and refused a note of another stream."
+
+
+async def _goes_on(case: Case, note: dict[str, Any], end: int) -> None:
     try:
-        of_another = {**note, "stream_id": "the-stream-of-another-workflow"}
-        stray = await result_of(answer, stream, of_another, lets=StreamChangedError)
-        wrong = await first(stray)
+        result = await case.answer.call(case.stream, dict(note), lets=(StreamChangedError,))
+        subscription = open_subscription(result, case)
+        await subscription.start()
+        begin = subscription.position
+        items = await read(subscription, case)
     except StreamChangedError:
-        wrong = None
-    if wrong is not None and wrong.offset > 0:
         raise Hint(
-            "It began with offset 2, as it should. But with a note that was saved for another "
-            f"stream it read offset {wrong.offset} of this one. Which argument guards an offset?"
+            "It refused the note of this very stream: what it compares with is not the note's "
+            '`"stream_id"`. (A workflow\'s id is another thing: many streams can have it in turn.)'
+        ) from None
+    at = note["offset"]
+    if not items:
+        raise Hint(
+            f"Nothing came, though offsets {at} to {end - 1} were there: it began at {begin}, the "
+            "end. Use the note's offset."
         )
-    return Verdict(True, "It went on with offset 2, and refused a note of another stream.")
+    if items[0].offset < at:
+        raise Hint(f"It began with offset {items[0].offset}, which was read before: use the note.")
+    if items[0].offset > at:
+        raise Hint(f"Offset {at} was skipped: the note holds the *next* offset already.")
+
+
+async def _refuses(case: Case, note: dict[str, Any]) -> None:
+    try:
+        result = await case.answer.call(case.stream, note, lets=(StreamChangedError,))
+        if result is None:
+            raise Hint(
+                "For a note of another stream it returned None. It guards, but whoever reads from "
+                "that gets an error about None. `stream_id=` raises one that says what happened."
+            )
+        items = await read(open_subscription(result, case), case)
+    except StreamChangedError:
+        return
+    came = f"offset {items[0].offset} of this one" if items else "on, and waited"
+    guard = "" if case.answer.uses("stream_id") else " Which argument guards an offset?"
+    raise Hint(
+        f"It went on where it should. But given a note of another stream it read {came}, where it "
+        f"should have been refused.{guard}"
+    )
 
 
 class _Crash(Exception):
@@ -59,20 +78,16 @@ class _Crash(Exception):
 class _Handler:
     """Handles items, but for one: there it crashes once."""
 
-    def __init__(self) -> None:
+    def __init__(self, crash_at: int) -> None:
         self.handled: list[int] = []
-        self.crashed = False
+        self.called: list[int] = []
+        self.crash_at = crash_at
 
     def __call__(self, item: WorkflowStreamItem[Any]) -> None:
-        if item.offset == 2 and not self.crashed:
-            self.crashed = True
-            raise _Crash
+        self.called.append(item.offset)
+        if item.offset == self.crash_at and self.called.count(item.offset) == 1:
+            raise _Crash("this is where the program dies")
         self.handled.append(item.offset)
-
-
-async def _five_items_and_the_end(stream: WorkflowStreamClient) -> None:
-    await publish(stream, *["jobs"] * 5)
-    await hub_of(stream, await connect()).signal(HubWorkflow.close)
 
 
 LINES = {
@@ -85,68 +100,111 @@ LINES = {
 """Exercise 2.6 in its right order of letters E, B, C, D, A."""
 
 
-async def _nothing_lost(answer: Any, stream: WorkflowStreamClient) -> Verdict:
+async def _nothing_lost(case: Case) -> str:
     """2.6, a Parsons problem: run the lines in the learner's order, with a crash in `handle`."""
-    order = in_order(answer, LINES)
+    order = parsons.in_order(case.answer, LINES)
     at = order.index("C")
     if set(order[at + 1 : at + 3]) != {"A", "D"}:
         raise Hint("A and D are indented: they are the body of C and come right after it.")
-    await _five_items_and_the_end(stream)
-    run = program(order, LINES, "stream", "load", "save", "handle")
-    note, handle = [0], _Handler()
+    parsons.made_before_used(order, {"B": ("start", "E"), "C": ("items", "B")})
+    count, crash_at = case.world
+    await case.publish(*["jobs"] * count)
+    await case.close()
+    run = parsons.program(order, LINES, "stream", "load", "save", "handle")
+    note, handle = [0], _Handler(crash_at)
 
     def save(offset: int) -> None:
         note[0] = offset
 
     for _ in range(2):
-        try:
-            await run(stream, lambda: note[0], save, handle)
-        except _Crash:
-            pass
-        except UnboundLocalError:
-            raise Hint("A line used `start` or `items` before another line had made it.") from None
-    if 2 not in handle.handled:
+        with suppress(_Crash):
+            await run.call(*(case.stream, lambda: note[0], save, handle), lets=(_Crash,))
+    if crash_at not in handle.handled:
         raise Hint(
-            "It crashed while it handled offset 2, came back and went on with 3: offset 2 was "
-            "saved as done, and never was."
+            f"It crashed while it handled offset {crash_at}, came back and went on with "
+            f"{crash_at + 1}: offset {crash_at} was saved as done, and never was."
         )
-    return Verdict(True, f"It crashed at offset 2 and came back; handled: {handle.handled}.")
+    return f"It crashed at offset {crash_at} and came back; handled: {handle.handled}."
 
 
-async def _work(answer: Any, stream: WorkflowStreamClient) -> Verdict:
+async def _work(case: Case) -> str:
     """2.7: handle each item once, though `handle` crashes once and all is called again."""
-    await _five_items_and_the_end(stream)
+    count, crash_at = case.world
+    await case.publish(*["jobs"] * count)
+    await case.close()
     note: dict[str, Any] = {}
-    handle = _Handler()
+    handle = _Handler(crash_at)
+
+    def late() -> str:
+        if len(handle.handled) >= count:
+            return (
+                f"It had called `handle` {len(handle.called)} times by then. The stream had ended, "
+                "and so had `async for`; a loop around it begins again, for ever."
+            )
+        return f"It had handled {handle.handled} by then; the stream had ended."
+
     try:
-        await result_of(answer, stream, note, handle, lets=_Crash)
+        await case.answer.call(case.stream, note, handle, lets=(_Crash,), late=late)
     except _Crash:
         before = len(handle.handled)
-        await result_of(answer, stream, note, handle, lets=_Crash)
+        await case.answer.call(case.stream, note, handle, lets=(_Crash,), late=late)
     else:
-        if not handle.crashed and not handle.handled:
-            return NOT_YET
-        if handle.crashed:
-            raise Hint("`handle` crashed at offset 2, and `work` went on as if it had not.")
-        raise Hint(f"It handled {handle.handled} and returned: 0 to 4 were there.")
-    after = handle.handled[before:]
-    said = f"It crashed while it handled offset 2. Called again, it handled {after}."
+        raise Hint(_did_not_crash(case, handle, count))
+    return _after_the_crash(case, handle, before, count, note)
+
+
+def _did_not_crash(case: Case, handle: _Handler, count: int) -> str:
+    if not handle.called and (text := looking.printed().strip()):
+        return f"It printed {shown(text)} and called `handle` for no item."
+    if not handle.called:
+        return "It called `handle` for no item: read the stream, and hand each item over."
+    if handle.called.count(handle.crash_at) > 1:
+        return (
+            f"`handle` crashed at offset {handle.crash_at}, and it called `handle` again at once. "
+            "In a crash the whole program is gone, also the line that would try again: let the "
+            "error through, and be ready to be called anew."
+        )
+    if handle.crash_at in handle.called:
+        return (
+            f"`handle` crashed at offset {handle.crash_at}, and `work` went on as if it had not: "
+            "that item was never handled. Let the error through."
+        )
+    return f"It handled {handle.handled} and returned: 0 to {count - 1} were there."
+
+
+def _after_the_crash(
+    case: Case, handle: _Handler, before: int, count: int, note: dict[str, Any]
+) -> str:
+    after, at = handle.handled[before:], handle.crash_at
+    said = f"It crashed while it handled offset {at}. Called again, it handled {after}."
     if after[:1] == [0]:
+        if not note and case.answer.rebinds(1):
+            raise Hint(
+                f"{said} `note = …` gives the name `note` to a dict of its own; the one that "
+                'outlives the crash stayed empty. Write into it: `note["offset"] = …`.'
+            )
         raise Hint(
             f"{said} It started over: the stream does not remember its readers. Save in `note` "
             "where to go on, after each item, and start from there."
         )
-    if after[:1] == [1]:
-        raise Hint(f"{said} Offset 1 came twice: the note should name the *next* item to handle.")
-    if 2 not in after:
-        raise Hint(f"{said} Offset 2 was lost: it was saved before it was handled.")
-    if handle.handled != [0, 1, 2, 3, 4]:
-        raise Hint(f"{said} In all that makes {handle.handled}, not each of 0 to 4 once.")
-    return Verdict(True, f"{said} Nothing lost, nothing twice.")
+    if after[:1] == [at - 1]:
+        raise Hint(
+            f"{said} Offset {at - 1} came twice: the note should name the *next* item to handle."
+        )
+    if at not in after and "finally:" in case.answer.source:
+        raise Hint(
+            f"{said} Offset {at} was lost: `finally` runs also when `handle` fails, and saved the "
+            "item as done."
+        )
+    if at not in after:
+        raise Hint(f"{said} Offset {at} was lost: it was saved before it was handled.")
+    if handle.handled != [*range(count)]:
+        raise Hint(f"{said} In all that makes {handle.handled}, not each of 0 to {count - 1} once.")
+    return f"{said} Nothing lost, nothing twice."
 
 
-CHECKS: dict[str, Check] = {
-    "2.5": _come_back,
-    "2.6": _nothing_lost,
-    "2.7": _work,
+EXERCISES: dict[str, Exercise] = {
+    "2.5": Exercise(_come_back, [(4, 2), (6, 5)]),
+    "2.6": Exercise(_nothing_lost, [(5, 2), (4, 1)]),
+    "2.7": Exercise(_work, [(5, 2), (7, 4)]),
 }

@@ -1,0 +1,12 @@
+"""Every exercise of the course by its number, and how it is judged."""
+
+from __future__ import annotations
+
+from streamlib.lab.lessons.checks import lesson_01, lesson_02, lesson_03, lesson_04, lesson_05
+from streamlib.lab.lessons.checks.judging import Exercise
+
+EXERCISES: dict[str, Exercise] = {
+    number: exercise
+    for lesson in (lesson_01, lesson_02, lesson_03, lesson_04, lesson_05)
+    for number, exercise in lesson.EXERCISES.items()
+}

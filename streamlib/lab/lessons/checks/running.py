@@ -1,0 +1,107 @@
+"""A check's process, from the kernel's side: started, listened to, and ended in any case.
+
+The processes are forked from one that has imported everything already, so that a check begins at
+once and starts with nothing of the kernel's. What they do: `child.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import uuid
+from contextlib import suppress
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from streamlib.lab.lessons import hosts
+from streamlib.lab.lessons.checks.child import Job, Verdict, work
+from streamlib.lab.machine import workers
+from streamlib.scenarios import TASK_QUEUE
+from streamlib.scenarios.connect import connect
+from streamlib.scenarios.hub import HubWorkflow
+
+SILENCE = 8.5
+"""Seconds without a sign of life after which a process is killed: it may be unable to give one."""
+
+LONGEST = 60.0
+"""Seconds that a check may take in all, on the busiest of machines."""
+
+STREAMS = 6
+"""How many fresh streams a check may make."""
+
+
+async def run(exercise: str, answer: bytes) -> Verdict:
+    """Judge an answer in a process of its own; its calls end within seconds, whatever they do.
+
+    Raises:
+        ServerUnavailableError: No server answers.
+        CancelledError: Cancelled; the process is ended.
+    """
+    client = await connect()
+    ids = [f"check-{uuid.uuid4().hex[:8]}" for _ in range(STREAMS)]
+    hosts.remember(*ids)  # a kernel restart ends a check anywhere
+    worker = await workers.status()
+    queue = worker.task_queue if worker else TASK_QUEUE
+    job = Job(exercise, answer, queue, ids, dict(os.environ))
+    verdict: Verdict | None = None
+    try:
+        verdict = await _verdict(job)
+    finally:
+        await asyncio.gather(*(_close(client, each) for each in ids))
+        hosts.forget(*ids)
+    return verdict or Verdict(
+        False,
+        f"It did not come to an end within {SILENCE:g} s, or ended its whole process: that was "
+        "stopped, and this notebook is unharmed.",
+    )
+
+
+async def _verdict(job: Job) -> Verdict | None:
+    """What the process said; None if it said nothing."""
+    context = multiprocessing.get_context(_method())
+    if _method() == "forkserver":
+        context.set_forkserver_preload([work.__module__])
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=work, args=(job, there), daemon=True)  # type: ignore[attr-defined]
+    try:
+        await asyncio.to_thread(process.start)
+        there.close()
+        return await _listen(here, process)
+    finally:
+        if process.pid is not None:
+            process.kill()
+            await asyncio.to_thread(process.join)
+        here.close()
+
+
+async def _listen(pipe: Any, process: Any) -> Verdict | None:
+    loop = asyncio.get_running_loop()
+    begun = heard = loop.time()
+    while loop.time() < min(heard + SILENCE, begun + LONGEST):
+        alive = process.is_alive()
+        while pipe.poll():
+            heard = loop.time()
+            try:
+                said: Verdict | None = pipe.recv()
+            except EOFError:
+                return None
+            if said is not None:
+                return said
+        if not alive:
+            return None
+        await asyncio.sleep(0.02)
+    return None
+
+
+def _method() -> str:
+    """Forked from a process of its own where that can be; else started anew each time."""
+    methods = multiprocessing.get_all_start_methods()
+    return "forkserver" if "forkserver" in methods else "spawn"
+
+
+async def _close(client: Client, hub_id: str) -> None:
+    with suppress(RPCError):  # never started, or closed
+        await client.get_workflow_handle(hub_id).signal(HubWorkflow.close)

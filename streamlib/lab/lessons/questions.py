@@ -1,0 +1,159 @@
+"""The predictions of the course: what each asks, what may be answered, and what explains it.
+
+A number is a number however it is written; a choice is one of those that are given.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+NUMBERS = {word: number for number, word in enumerate(WORDS)} | {"none": 0, "nothing": 0, "no": 0}
+
+
+class NotAnAnswerError(Exception):
+    """What was said cannot be an answer to the question; says what can."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prediction that a notebook asks for."""
+
+    asks: str
+    because: str
+    """The sentence that explains what happens."""
+    choices: tuple[str, ...] = ()
+    """What to choose from; empty where a number is asked for."""
+
+    def understood(self, said: object) -> str:
+        """What the learner means: a number's digits, or one of the choices.
+
+        Raises:
+            NotAnAnswerError: Neither; names what can be said.
+        """
+        text = re.sub(r"[\"'`.!]+$|^[\"'`]+", "", " ".join(str(said).split())).casefold()
+        return self._choice(text) if self.choices else _number(text)
+
+    def _choice(self, text: str) -> str:
+        for choice in self.choices:
+            if text == choice.casefold():
+                return choice
+        close = difflib.get_close_matches(text, self.choices, 1, 0.8)
+        meant = f" Did you mean {quoted(close)}?" if close else ""
+        raise NotAnAnswerError(f"choose {quoted(self.choices)}.{meant}")
+
+
+def _number(text: str) -> str:
+    found = re.findall(r"[-+]?\d+(?:\.\d+)?", text)
+    spelt = [str(NUMBERS[word]) for word in re.findall(r"[a-z]+", text) if word in NUMBERS]
+    numbers = found or spelt
+    if len(numbers) != 1 or not float(numbers[0]).is_integer():
+        raise NotAnAnswerError("a whole number is asked for, as in `answer=3`.")
+    return str(int(float(numbers[0])))
+
+
+def quoted(choices: tuple[str, ...] | list[str]) -> str:
+    """`"a", "b" or "c"`."""
+    names = [f'"{choice}"' for choice in choices]
+    return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+QUESTIONS: dict[str, Question] = {
+    "0.1": Question(
+        "No worker runs. What does `flush` do?",
+        "To store an item is to send the server a signal, and the server keeps it. The worker is "
+        "needed to work on it, later.",
+        ("it returns", "it waits", "it fails"),
+    ),
+    "1.1": Question(
+        "Items go to `status`, `progress`, `status`. Which offset has the second `status`?",
+        "All topics share one sequence of offsets; a topic is a label to filter by.",
+    ),
+    "1.2": Question(
+        "Three readers read five items each. How many events does that add to the history?",
+        "Reading is a query, and a query is not written down.",
+    ),
+    "1.3": Question(
+        "Of three items the second is of another type. How many of them does the loop print?",
+        "The error comes after the position has moved past the item: whoever catches it reads on.",
+    ),
+    "2.1": Question(
+        "Two of six stages were read; the pipeline has ended. How many can still be read?",
+        "The log outlives the run: a closed workflow still answers queries.",
+    ),
+    "2.2": Question(
+        "Two items were read, and the position saved after the first. Which offset comes first?",
+        "The stream knows no readers: what counts is what was saved, not what was read.",
+    ),
+    "2.3": Question(
+        "Monday's offset, Tuesday's stream of three: how many of its items does the reader get?",
+        "An offset means something in one stream only, and the new one has the same workflow id.",
+    ),
+    "2.4": Question(
+        "It saves first, then handles, and crashes in between. What becomes of offset 2?",
+        "The note says that offset 2 was done. Save after, and it would be handled twice instead.",
+        ("handled once", "handled twice", "never handled"),
+    ),
+    "3.1": Question(
+        "Three items are published, and the end offset is asked for at once. What is it?",
+        "`publish` only buffers. Until `flush` the items live in your process alone.",
+    ),
+    "3.2": Question(
+        "Two services publish; one of them is started again and goes on. How many publishers?",
+        "A publisher is a client, not a service: started again, it has a new id.",
+    ),
+    "3.3": Question(
+        "The hub closes while an item is in a buffer. Where is the item then?",
+        "`flush` fails and keeps what it could not send: it is in the buffer, and nowhere else.",
+        ("in the stream", "in the buffer", "nowhere"),
+    ),
+    "4.1": Question(
+        "After 24 ticks the log holds four. Which offset would the next one get?",
+        "Offsets are never given again, however much of the log is gone.",
+    ),
+    "4.2": Question(
+        "Offsets 3, 4, 5 are gone; two of them had the reader's topic. What is `missed`?",
+        "`missed` counts offsets: nobody knows any more which topics they had.",
+    ),
+    "4.3": Question(
+        "The log holds 0 to 9. Somebody truncates up to 20. How many items are left?",
+        "Past the end the update fails, and the log stays as it is.",
+    ),
+    "4.4": Question(
+        "Ann had read one item of ten when the log was cut up to 8. How many does she miss?",
+        "With her first item she fetched a page of all ten: no cut takes that out of her hands.",
+    ),
+    "5.1": Question(
+        "How many items does one signal bring?",
+        "The activity's client sends what has gathered in 150 ms: a token more costs bytes, and "
+        "no signal.",
+        ("one", "several", "all"),
+    ),
+    "5.2": Question(
+        "How many of the first attempt's stored items does the log hold in the end?",
+        "A log takes nothing back. (What was still in the dead worker's buffer never got there.)",
+        ("none", "some", "all"),
+    ),
+    "5.3": Question(
+        "429, 500, 401: which one fails the workflow?",
+        "Another attempt helps where the cause passes by itself. A wrong key stays wrong.",
+        ("429", "500", "401", "none"),
+    ),
+    "5.6": Question(
+        "The model refuses, with status 200. What becomes of the question?",
+        "A refusal is an answer: asked again, the model would refuse again.",
+        ("completes", "retries", "fails"),
+    ),
+    "5.7": Question(
+        "The text comes to the model's limit of tokens. What becomes of the question?",
+        "It is all there will be, so it is kept, and its last line says that it was cut.",
+        ("completes", "retries", "fails"),
+    ),
+    "5.8": Question(
+        "The model falls silent, and its server sends signs of life. What becomes of the question?",
+        "The activity counts the seconds without a token: a sign of life is none.",
+        ("completes", "retries", "fails"),
+    ),
+}

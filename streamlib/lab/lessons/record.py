@@ -1,0 +1,77 @@
+"""What a learner predicted, what happened, and which exercises are solved; kept in a file.
+
+One file in the lab's home, so that a kernel restart forgets nothing and the course's last page
+knows all notebooks. What was said first stays: a change after the result stands beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from streamlib.scenarios.home import home, location
+
+Kept = dict[str, dict[str, str]]
+"""For each question and exercise, by its number: "said", "later", "came", "solved"."""
+
+
+def kept() -> Kept:
+    """Everything on record; empty if nothing is, or if the file cannot be read."""
+    with suppress(OSError, ValueError):
+        found = json.loads(_file().read_text(encoding="utf-8"))
+        if isinstance(found, dict):
+            return {key: row for key, row in found.items() if isinstance(row, dict)}
+    return {}
+
+
+def predicted(question: str, answer: str) -> dict[str, str]:
+    """Keep an answer; what is on record about the question then.
+
+    Before the result is known an answer replaces the one before; after it, it stands beside it.
+    """
+    row = kept().get(question, {})
+    if "came" not in row:
+        row["said"] = answer
+    elif answer != row.get("said"):
+        row["later"] = answer
+    else:
+        row.pop("later", None)
+    return _keep(question, row)
+
+
+def came(question: str, actual: str) -> dict[str, str]:
+    """Keep what happened; what is on record about the question then."""
+    return _keep(question, {**kept().get(question, {}), "came": actual})
+
+
+def solved(exercise: str, ok: bool) -> None:
+    """Keep that an exercise was tried. Once it is solved, it stays so."""
+    row = kept().get(exercise, {})
+    _keep(exercise, {"solved": "yes" if ok else row.get("solved", "no")})
+
+
+def forget(notebook: str = "") -> None:
+    """Forget what is on record: of one notebook, such as `"01"`, or all of it."""
+    _write({key: row for key, row in kept().items() if notebook and not is_of(key, notebook)})
+
+
+def is_of(key: str, notebook: str) -> bool:
+    """Whether a question or an exercise is of that notebook."""
+    return int(key.split(".")[0]) == int(notebook)
+
+
+def _keep(key: str, row: dict[str, str]) -> dict[str, str]:
+    _write({**kept(), key: row})
+    return row
+
+
+def _file() -> Path:
+    return location() / "course.json"
+
+
+def _write(rows: Kept) -> None:
+    home()
+    fresh = _file().with_suffix(".new")
+    fresh.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    fresh.replace(_file())  # a reader sees the old file or the new one, never half of one
