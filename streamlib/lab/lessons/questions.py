@@ -142,18 +142,8 @@ QUESTIONS: dict[str, Question] = {
         ("429", "500", "401", "none"),
     ),
     "5.6": Question(
-        "The model refuses, with status 200. What becomes of the question?",
-        "A refusal is an answer: asked again, the model would refuse again.",
-        ("completes", "retries", "fails"),
-    ),
-    "5.7": Question(
-        "The text comes to the model's limit of tokens. What becomes of the question?",
-        "It is all there will be, so it is kept, and its last line says that it was cut.",
-        ("completes", "retries", "fails"),
-    ),
-    "5.8": Question(
-        "The model falls silent, and its server sends signs of life. What becomes of the question?",
-        "The activity counts the seconds without a token: a sign of life is none.",
-        ("completes", "retries", "fails"),
+        "A refusal, a text at its limit, silence behind signs of life: which is asked for again?",
+        "A refusal is an answer, a limit an end. Signs of life are no token: that is counted.",
+        ("refusal", "limit", "silence", "none"),
     ),
 }
