@@ -20,7 +20,7 @@ from temporalio.client import (
 from temporalio.converter import DataConverter
 from temporalio.worker import Worker
 
-from streamlib import Activity, StreamWatch, WaitingBatch, WorkflowStreamClient
+from streamlib import RunSnapshot, StreamWatch, WaitingBatch, WorkflowStreamClient
 from streamlib.wire import shapes
 from tests.server import hosts
 from tests.server.conftest import Start
@@ -31,10 +31,10 @@ SIGNALED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
 ACCEPTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
 
 
-async def until(watch: StreamWatch, wanted: Callable[[Activity], object]) -> Activity:
+async def until(watch: StreamWatch, wanted: Callable[[RunSnapshot], object]) -> RunSnapshot:
     """The first thing it says that is wanted."""
 
-    async def look() -> Activity:
+    async def look() -> RunSnapshot:
         async for activity in watch:
             if wanted(activity):
                 return activity
@@ -43,8 +43,8 @@ async def until(watch: StreamWatch, wanted: Callable[[Activity], object]) -> Act
     return await asyncio.wait_for(look(), LIMIT)
 
 
-async def ends(watch: StreamWatch) -> list[Activity]:
-    async def look() -> list[Activity]:
+async def ends(watch: StreamWatch) -> list[RunSnapshot]:
+    async def look() -> list[RunSnapshot]:
         return [activity async for activity in watch]
 
     return await asyncio.wait_for(look(), LIMIT)
@@ -117,12 +117,16 @@ async def test_a_rejected_update_leaves_no_trace(client: Client, start: Start) -
 
 
 def worked(hub: WorkflowHandle[Any, Any]) -> Callable[[], Awaitable[bool]]:
-    """Whether the last workflow task of the history is done."""
+    """Whether the last workflow task is done; what it has decided may stand behind it."""
 
     async def ends() -> bool:
         kinds = [event.event_type for event in (await hub.fetch_history()).events]
-        tasks = [kind for kind in kinds if "_WORKFLOW_TASK_" in EventType.Name(kind)]
-        return tasks[-1] == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+        done = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+        begun = (
+            EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+            EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
+        )
+        return [kind for kind in kinds if kind in (*begun, done)][-1] == done
 
     return ends
 
@@ -146,7 +150,7 @@ async def test_watching_writes_no_history(client: Client, start: Start) -> None:
 async def test_roll_overs_are_followed_to_the_end(client: Client, start: Start) -> None:
     hub = await start()
     watch = WorkflowStreamClient.create(client, hub.id).watch()
-    seen: list[Activity] = []
+    seen: list[RunSnapshot] = []
 
     async def look() -> None:
         seen.extend([activity async for activity in watch])
