@@ -72,7 +72,8 @@ class WorkflowStreamClient:
                 `TimeoutError`. Must be below the stream's `publisher_ttl` (15 minutes).
             max_batch_bytes: Bytes a batch of several items holds at most, before any codec. None:
                 1,000,000, which has room for a codec that doubles; the server takes 2 MiB. A
-                batch that it refuses all the same is split, so this only saves the detour.
+                batch that it refuses all the same is split, so this only saves the detour. Above
+                that, it is also the most that one item may have: for a host with such limits.
 
         Raises:
             TypeError: Neither `client` is given nor does the handle have one.

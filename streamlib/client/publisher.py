@@ -19,14 +19,14 @@ import random
 import uuid
 import warnings
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 from temporalio.converter import PayloadConverter
 
 from streamlib.client.transport import BatchRefusedError, Transport
-from streamlib.core.limits import DEFAULTS
+from streamlib.core.limits import DEFAULTS, StreamLimits
 from streamlib.core.log import Item
 from streamlib.core.outbox import InFlight, Outbox
 from streamlib.core.retry import Retry
@@ -84,6 +84,7 @@ class Publisher:
         self.stats = ClientStats()
         self._transport = transport
         self._converter = converter
+        self._limits = _limits(max_batch_bytes)
         self._batch_interval = batch_interval.total_seconds()
         self._max_retry_duration = max_retry_duration
         self._outbox: Outbox[Item] = Outbox(
@@ -118,7 +119,7 @@ class Publisher:
                 buffered; publish it again to go on.
         """
         self._raise_failure()
-        item = encode_item(topic, value, self._converter)
+        item = encode_item(topic, value, self._converter, self._limits)
         self._outbox.add(item, item.size)
         if force_flush or self._outbox.full:
             self._send_soon()
@@ -343,6 +344,14 @@ class Publisher:
     def _count(self, **more: int) -> None:
         now = self.stats
         self.stats = now._replace(**{name: getattr(now, name) + n for name, n in more.items()})
+
+
+def _limits(max_batch_bytes: int | None) -> StreamLimits:
+    """What an item is held to here: who asks for larger batches may have larger items too."""
+    room = max_batch_bytes or 0
+    if room <= DEFAULTS.batch_bytes:
+        return DEFAULTS
+    return replace(DEFAULTS, item_bytes=room, batch_bytes=room, page_bytes=room)
 
 
 def _warn_of_unsent(outbox: Outbox[Item], workflow_id: str) -> None:

@@ -249,7 +249,7 @@ class TemporalTransport:
             StreamNotFoundError: The run is gone.
         """
         poll = {"topics": list(topics), "from_offset": from_offset}
-        return parse_answer(await self._query(run_id, POLL, [poll], timeout))
+        return parse_answer(await self._query(run_id, POLL, [poll], timeout), from_offset)
 
     async def offset(self, run_id: str, timeout: timedelta) -> int:
         """Return the end offset; 0 of a run that never began. Raises as `read` does."""
@@ -279,7 +279,7 @@ class TemporalTransport:
         poll = {"topics": list(topics), "from_offset": from_offset}
         update: Awaitable[Any] = handle.execute_update(POLL, poll, result_type=dict[str, Any])
         try:
-            return parse_answer(await self._call(update, _RETRYABLE_READ))
+            return parse_answer(await self._call(update, _RETRYABLE_READ), from_offset)
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:
             raise StreamUnavailableError(self.workflow_id, "the poll timed out") from error
         except WorkflowUpdateFailedError as error:

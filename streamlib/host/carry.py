@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 from temporalio.converter import PayloadConverter
@@ -86,8 +86,7 @@ def restore(state: WorkflowStreamState | None) -> tuple[Log, Publishers]:
     log = Log(state.base_offset)
     for item in _items(state.log):
         log.append(item)
-    rows = {name: PublisherRow(**vars(row)) for name, row in state.publishers.items()}
-    return log, Publishers(rows)
+    return log, Publishers({name: _row(row) for name, row in state.publishers.items()})
 
 
 def carried_limits(state: WorkflowStreamState | None) -> StreamLimits | None:
@@ -178,6 +177,13 @@ def newer_bytes(state: WorkflowStreamState, converter: PayloadConverter) -> int:
 
 def _id(told: object) -> str | None:
     return told if isinstance(told, str) and 0 < len(told) <= _MAX_ID else None
+
+
+def _row(told: PublisherState) -> PublisherRow:
+    row = PublisherRow(**vars(told))
+    if row.last_seen.tzinfo is None:  # it could never be compared with the time
+        row.last_seen = row.last_seen.replace(tzinfo=timezone.utc)
+    return row
 
 
 def _items(log: Any) -> Iterable[Item]:

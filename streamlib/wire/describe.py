@@ -158,7 +158,7 @@ def seams_of(state: WorkflowStreamState | None, end_offset: int) -> list[int]:
     if state is None:
         return []
     told = state.seams if isinstance(state.seams, list) else []
-    before = [seam for seam in told if type(seam) is int and seam != end_offset]
+    before = sorted({seam for seam in told if type(seam) is int and 0 <= seam < end_offset})
     return [*before, end_offset][-_SEAMS:]
 
 

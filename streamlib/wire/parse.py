@@ -7,6 +7,7 @@ for the client's.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from streamlib.core.limits import DEFAULTS, StreamLimits
@@ -66,8 +67,11 @@ def parse_poll(args: Sequence[object]) -> PollInput:
     return PollInput(topics, from_offset)
 
 
-def parse_answer(value: object) -> Answer:
+def parse_answer(value: object, from_offset: int = 0) -> Answer:
     """A poll's answer, ours or the peer's -> items with their payloads.
+
+    Args:
+        from_offset: What was asked; no item lies below it.
 
     Raises:
         MalformedInputError: The answer as a whole is not as `PollResult` says. A single item
@@ -78,12 +82,22 @@ def parse_answer(value: object) -> Answer:
     if not isinstance(items, list) or not isinstance(more_ready, bool):
         raise MalformedInputError("poll answer", "items is no list, or more_ready no boolean")
     page = Page([_parse_item(item) for item in items], _whole(fields, "next_offset"), more_ready)
+    if not _moves_on(page, from_offset):
+        raise MalformedInputError("poll answer", "its offsets do not ascend from what was asked")
     base, end = (
         None if fields.get(name) is None else _whole(fields, name)
         for name in ("base_offset", "end_offset")
     )
     stream_id = fields.get("stream_id")
     return Answer(page, base, end, stream_id if isinstance(stream_id, str) else None)
+
+
+def _moves_on(page: Page, from_offset: int) -> bool:
+    """Whether who reads on has every item once, and comes to an end."""
+    if not page.items:
+        return not page.more_ready or page.next_offset > from_offset
+    offsets = [from_offset - 1, *(offset for offset, _ in page.items), page.next_offset]
+    return all(before < after for before, after in pairwise(offsets))
 
 
 def _parse_item(item: object) -> tuple[int, Item]:

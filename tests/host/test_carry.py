@@ -332,3 +332,11 @@ def test_where_truncating_does_not_help_nothing_is_truncated() -> None:
         with pytest.raises(StateTooLargeError):
             handed_over(stream, ballast="x" * 60_000, truncate=True)
         assert len(stream.log) == count
+
+
+def test_a_publisher_whose_time_names_no_zone_was_seen_in_utc() -> None:
+    seen = datetime(2026, 1, 1, 12)
+    _, publishers = restore(WorkflowStreamState(publishers={"p": PublisherState(3, seen)}))
+    now = seen.replace(tzinfo=timezone.utc) + timedelta(minutes=1)
+    assert list(publishers.snapshot(now, timedelta(minutes=2))) == ["p"]
+    assert list(publishers.snapshot(now, timedelta(seconds=30))) == []

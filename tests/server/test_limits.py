@@ -182,12 +182,30 @@ async def test_a_constructor_that_says_otherwise_than_the_state_is_followed(star
     assert await hub.query("reasons") == ["2 signals, roll over from 2 on"]
 
 
+async def test_an_item_as_large_as_an_authors_limits_allow_is_published_from_outside(
+    client: Client, start: Start
+) -> None:
+    limits = ours.StreamLimits(
+        item_bytes=1_900_000, batch_bytes=2_000_000, page_bytes=2_000_000, state_bytes=2_000_000
+    )
+    hub = await start(hosts.LimitedHub, hosts.LimitedInput(limits=limits))
+    stream = ours.WorkflowStreamClient.create(client, hub.id, max_batch_bytes=1_900_000)
+    large = "x" * 1_200_000
+    stream.topic("t").publish("small")
+    stream.topic("t").publish(large)
+    await stream.flush()
+    assert told(await take(stream.subscribe(), 2)) == [(0, "small"), (1, large)]
+    with pytest.raises(ours.ItemTooLargeError):
+        stream.topic("t").publish("x" * 1_500_000)
+
+
 BROKEN: dict[str, Any] = {
     "limits of a wrong type": {"limits": {"item_bytes": "much"}},
     "limits that are none": {"limits": 7},
     "limits that contradict": {"limits": {"page_bytes": 1}},
     "an id that is a number": {"stream_id": 7, "handed_over_by": []},
     "seams of text": {"seams": ["<b>"]},
+    "seams that are no offsets of it": {"seams": [-5, 2, 2**70, 1]},
 }
 
 
@@ -202,6 +220,7 @@ async def test_what_is_wrong_beside_the_log_of_a_state_does_not_keep_the_stream_
     await hub.signal("say", args=["t", ["new"]])
     stream = ours.WorkflowStreamClient.create(client, hub.id)
     assert told(await take(stream.subscribe(), 2)) == [(4, "kept"), (5, "new")]
+    assert (await stream.describe()).seams[-1] == 5
 
 
 async def test_updates_are_counted_and_speak_for_a_roll_over(start: Start) -> None:

@@ -369,6 +369,10 @@ NOT_ANSWERS = {
     "more_ready 1": {**ANSWER, "more_ready": 1},
     "base_offset a string": {**ANSWER, "base_offset": "4"},
     "end_offset -1": {**ANSWER, "end_offset": -1},
+    "items that go back": {**ANSWER, "items": [{**ITEM, "offset": o} for o in (2, 1)]},
+    "an item told twice": {**ANSWER, "items": [{**ITEM, "offset": 1}] * 2},
+    "an item to be told again": {**ANSWER, "items": [{**ITEM, "offset": 7}], "next_offset": 7},
+    "more, and no way on": {**ANSWER, "items": [], "next_offset": 0, "more_ready": True},
 }
 
 
@@ -376,6 +380,13 @@ NOT_ANSWERS = {
 def test_an_answer_that_makes_no_sense_is_refused(answer: object) -> None:
     with pytest.raises(MalformedInputError):
         parse_answer(answer)
+
+
+def test_an_answer_with_items_below_what_was_asked_is_refused() -> None:
+    answer = {**ANSWER, "items": [{**ITEM, "offset": 3}], "next_offset": 4}
+    assert parse_answer(answer, 3).page.next_offset == 4
+    with pytest.raises(MalformedInputError, match="ascend"):
+        parse_answer(answer, 4)
 
 
 # --- anything at all
