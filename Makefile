@@ -8,12 +8,13 @@ UV ?= uv
 BIN := .venv/bin
 FAST := not server and not browser and not matrix and not soak
 
-.PHONY: help lab stop test test-all check format lock sizes bench bench-quick bench-views
+.PHONY: help lab stop test test-all check format lock sizes mutants bench bench-quick bench-views
 help:
 	@echo "make lab       install, start server and worker, open JupyterLab; Ctrl-C ends them"
 	@echo "make stop      stop the server and workers that notebooks left running"
 	@echo "make test      every test; make test-all adds the long ones, on each Python there is"
 	@echo "make check     format, lint, types and the fast tests, in under a minute"
+	@echo "make mutants   plant faults on purpose, and see each caught by a test, in 10 minutes"
 	@echo "make format    put the code into its format"
 	@echo "make lock      renew requirements.lock (needs uv)"
 	@echo "make sizes     lines of code by folder; fails if something is too large"
@@ -57,6 +58,9 @@ lock:
 
 sizes: .venv/.ready
 	@$(BIN)/python tools/sizes.py
+
+mutants: .venv/.ready
+	@$(BIN)/python tools/mutants.py
 
 bench: .venv/.ready
 	@$(BIN)/python -m bench
