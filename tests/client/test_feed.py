@@ -7,6 +7,7 @@ import gc
 import itertools
 import random
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -429,3 +430,16 @@ async def test_any_interleaving_delivers_every_item_once_or_counts_it_as_missed(
         if not topics:
             assert len(offsets) + reader.missed == max(0, host.log.end_offset - start)
         assert reader.status is WorkflowExecutionStatus.COMPLETED
+
+
+async def test_a_reader_that_wants_few_pages_does_not_slow_the_others_down(host: FakeHost) -> None:
+    slow = subscribe(host, poll_cooldown=timedelta(seconds=60))
+    quick = subscribe(host)
+    waiting = [await waits(host, reader) for reader in (slow, quick)]
+    host.append(0)
+    assert [item.data for item in await asyncio.gather(*waiting)] == [0, 0]
+    for n in range(1, 4):
+        host.append(n)
+        assert await take(quick, 1) == [n]
+    for reader in (slow, quick):
+        await reader.aclose()

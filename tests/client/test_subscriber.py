@@ -15,9 +15,9 @@ from temporalio.common import RawValue
 from temporalio.converter import PayloadConverter
 from temporalio.service import RPCError
 
-from streamlib.client.registry import shared_feed
+from streamlib.client.registry import running_feeds, shared_feed
 from streamlib.client.source import BEYOND
-from streamlib.client.subscriber import Subscription, open_subscriptions
+from streamlib.client.subscriber import ReadCounts, Subscription, open_subscriptions
 from streamlib.client.transport import PollQueryMissingError
 from streamlib.errors import (
     InvalidOffsetError,
@@ -59,6 +59,7 @@ def subscribe(
     poll_cooldown: timedelta | None = None,
     on_truncated: Literal["skip", "raise"] = "skip",
     stream_id: str | None = None,
+    counts: ReadCounts | None = None,
 ) -> Subscription[Any]:
     return Subscription(
         lambda: shared_feed(host.key, lambda: FakeTransport(host)),
@@ -70,6 +71,7 @@ def subscribe(
         poll_cooldown=poll_cooldown,
         on_truncated=on_truncated,
         stream_id=stream_id,
+        counts=counts,
     )
 
 
@@ -96,7 +98,7 @@ async def waits(host: FakeHost, items: Subscription[Any]) -> asyncio.Task[Any]:
 
 
 def feeds_running() -> int:
-    return sum("Feed" in repr(task) for task in asyncio.all_tasks())
+    return len(running_feeds())
 
 
 # --- what it delivers
@@ -1050,3 +1052,58 @@ async def test_who_asks_an_ended_subscription_again_and_again_can_be_stopped(
         task.cancel()
         await asyncio.wait([task], timeout=5)
         assert task.cancelled()
+
+
+# --- what can be watched
+
+
+async def test_reads_waits_and_misses_are_counted(host: FakeHost) -> None:
+    counts = ReadCounts()
+    host.append(0, 1, 2)
+    async with subscribe(host, counts=counts) as items:
+        assert await take(items, 3) == [0, 1, 2]
+        assert counts == ReadCounts(reads=1)
+        waiting = await waits(host, items)
+        host.append(3)
+        await waiting
+        assert counts == ReadCounts(reads=2, waits=1)
+        host.append(4, 5)
+        host.truncate(5)
+        assert await take(items, 1) == [5]
+        assert (counts.missed, items.missed) == (1, 1)
+    async with subscribe(host, from_offset=2, counts=counts) as items:
+        assert await take(items, 1) == [5]
+    assert counts.missed == 4, "those of all subscriptions"
+
+
+async def test_each_change_of_trouble_is_logged_once_and_nothing_in_normal_life(
+    host: FakeHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="streamlib")
+    host.append(0)
+    async with subscribe(host) as items:
+        assert await take(items, 1) == [0]
+        waiting = await waits(host, items)
+        host.append(1)
+        await waiting
+        assert caplog.records == []
+        host.faults["read"] = [unavailable("no worker")] * 3
+        host.append(2)
+        assert await take(items, 1) == [2]
+        assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
+            ("WARNING", "The stream 'order-1' cannot be read: no worker"),
+            ("INFO", "The stream 'order-1' can be read again"),
+        ]
+
+
+async def test_a_reader_that_leaves_in_trouble_does_not_say_that_all_is_well(
+    host: FakeHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="streamlib")
+    host.faults["read"] = [unavailable("no worker")] * 50
+    items = subscribe(host)
+    reading = asyncio.create_task(items.__anext__())
+    await happens(lambda: items.trouble)
+    await items.aclose()
+    await asyncio.wait([reading])
+    assert [record.levelname for record in caplog.records] == ["WARNING"]

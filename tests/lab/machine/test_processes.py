@@ -106,12 +106,16 @@ async def test_a_killed_process_is_dead_but_remembered() -> None:
     assert remembered.facts == {"port": "1"}
 
 
-async def test_a_pid_that_now_belongs_to_somebody_else_is_not_touched(own_home: Path) -> None:
+@pytest.mark.parametrize("seconds", [10, 1_000_000_000])
+async def test_a_pid_that_now_belongs_to_somebody_else_is_not_touched(
+    own_home: Path, seconds: float
+) -> None:
     stranger = subprocess.Popen(SLEEPER, stdout=subprocess.DEVNULL)
     try:
         record = own_home / "run" / "one.json"
         record.parent.mkdir(parents=True)
-        record.write_text(json.dumps({"pid": stranger.pid, "created": 1000.0, "facts": {}}))
+        created = psutil.Process(stranger.pid).create_time() - seconds
+        record.write_text(json.dumps({"pid": stranger.pid, "created": created, "facts": {}}))
         assert processes.find("one") is None
         mistaken = processes.last("one")
         assert mistaken is not None
