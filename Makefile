@@ -12,7 +12,7 @@ FAST := not server and not browser and not matrix and not soak
 help:
 	@echo "make lab       install, start server and worker, open JupyterLab; Ctrl-C ends them"
 	@echo "make stop      stop the server and workers that notebooks left running"
-	@echo "make test      every test; make test-all adds the long ones, on each Python there is"
+	@echo "make test      every test, and what they cover; make test-all adds the long ones, on each Python there is"
 	@echo "make check     format, lint, types and the fast tests, in under a minute"
 	@echo "make mutants   plant faults on purpose, and see each caught by a test, in 10 minutes"
 	@echo "make format    put the code into its format"
@@ -37,7 +37,7 @@ stop: .venv/.ready
 	@$(BIN)/python -m streamlib.lab stop
 
 test: .venv/.ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov --cov-report=
 
 test-all: test
 	$(BIN)/python -m pytest -m "soak or matrix"
