@@ -350,7 +350,7 @@ CLIENT = [
         "streamlib/client/transport.py",
         'return "handler" in text or "unknown query" in text',
         'return "expected but not found" in text',
-        "tests/client/test_transport.py",
+        "tests/client/test_edge.py",
     ),
     Mutant(
         "a status's details say nothing",

@@ -92,7 +92,7 @@ async def rest(items: Subscription[Any]) -> list[Any]:
 async def waits(host: FakeHost, items: Subscription[Any]) -> asyncio.Task[Any]:
     """A task that waits for the next item: there is none yet."""
     task = asyncio.create_task(items.__anext__())
-    await quiet(host)
+    await quiet()
     assert not task.done()
     return task
 
@@ -160,7 +160,7 @@ async def test_beyond_the_end_it_waits_and_does_not_disturb_the_others(host: Fak
         first = await waits(host, ahead)
         second = await waits(host, behind)
         reads = host.calls["read"]
-        await quiet(host)
+        await quiet()
         assert host.calls["read"] - reads <= 1, "a reader at the end does not query in a loop"
         host.append(2, 3, 4)
         assert ((await first).offset, (await second).offset) == (4, 2)
@@ -954,7 +954,7 @@ async def test_others_items_that_came_and_went_while_it_waited_are_no_gap(
         before = host.calls["read"]
         host.append(*range(10), topic="other")
         await happens(lambda: host.calls["read"] > before)
-        await quiet(host)
+        await quiet()
         if look:
             assert items.position == 11
         host.truncate(11)
@@ -1040,15 +1040,18 @@ async def test_who_asks_an_ended_subscription_again_and_again_can_be_stopped(
     closed = subscribe(host)
     await closed.aclose()
 
+    turns = 0
+
     async def for_ever(each: Subscription[Any]) -> None:
+        nonlocal turns
         while True:
+            turns += 1
             async for _ in each:
                 pass
 
     for each in (items, closed):
-        task = asyncio.create_task(for_ever(each))
-        for _ in range(5):
-            await asyncio.sleep(0)
+        task, before = asyncio.create_task(for_ever(each)), turns
+        await happens(lambda before=before: turns > before + 3)
         task.cancel()
         await asyncio.wait([task], timeout=5)
         assert task.cancelled()
