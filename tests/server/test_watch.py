@@ -20,7 +20,7 @@ from temporalio.client import (
 from temporalio.converter import DataConverter
 from temporalio.worker import Worker
 
-from streamlib import Activity, StreamWatch, WaitingBatch, WorkflowStreamClient
+from streamlib import RunSnapshot, StreamWatch, WaitingBatch, WorkflowStreamClient
 from streamlib.client.registry import running_feeds
 from streamlib.wire import shapes
 from tests.server import hosts
@@ -32,10 +32,10 @@ SIGNALED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
 ACCEPTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
 
 
-async def until(watch: StreamWatch, wanted: Callable[[Activity], object]) -> Activity:
+async def until(watch: StreamWatch, wanted: Callable[[RunSnapshot], object]) -> RunSnapshot:
     """The first thing it says that is wanted."""
 
-    async def look() -> Activity:
+    async def look() -> RunSnapshot:
         async for activity in watch:
             if wanted(activity):
                 return activity
@@ -44,8 +44,8 @@ async def until(watch: StreamWatch, wanted: Callable[[Activity], object]) -> Act
     return await asyncio.wait_for(look(), LIMIT)
 
 
-async def ends(watch: StreamWatch) -> list[Activity]:
-    async def look() -> list[Activity]:
+async def ends(watch: StreamWatch) -> list[RunSnapshot]:
+    async def look() -> list[RunSnapshot]:
         return [activity async for activity in watch]
 
     return await asyncio.wait_for(look(), LIMIT)
@@ -147,7 +147,7 @@ async def test_watching_writes_no_history(client: Client, start: Start) -> None:
 async def test_roll_overs_are_followed_to_the_end(client: Client, start: Start) -> None:
     hub = await start()
     watch = WorkflowStreamClient.create(client, hub.id).watch()
-    seen: list[Activity] = []
+    seen: list[RunSnapshot] = []
 
     async def look() -> None:
         seen.extend([activity async for activity in watch])
