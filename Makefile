@@ -1,40 +1,42 @@
 # Two commands matter: `make lab` and `make test`. Works with GNU make 3.81 (macOS).
 
-# The newest suitable Python; `make PYTHON=python3.11 ...` picks another one for a fresh .venv.
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.10 python3; do \
+# The newest Python that all was run on, else another; `make PYTHON=python3.11 ...` picks another one for a fresh .venv.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.10 python3.14 python3; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; \
 	then echo $$p; break; fi; done)
-UV ?= uv
 BIN := .venv/bin
+UV ?= $(BIN)/uv
+UPGRADE ?=
 FAST := not server and not browser and not matrix and not soak
 
 .PHONY: help lab stop test test-all check format lock sizes mutants bench bench-quick bench-views
 help:
 	@echo "make lab       install, start server and worker, open JupyterLab; Ctrl-C ends them"
-	@echo "make stop      stop the server and workers that notebooks left running"
+	@echo "make stop      end all that was left running: server, workers, JupyterLab"
 	@echo "make test      every test, and what they cover; make test-all adds the long ones, on each Python there is"
 	@echo "make check     format, lint, types and the fast tests, in under a minute"
 	@echo "make mutants   plant faults on purpose, and see each caught by a test, in 10 minutes"
 	@echo "make format    put the code into its format"
-	@echo "make lock      renew requirements.lock (needs uv)"
+	@echo "make lock      write requirements.lock anew; UPGRADE=--upgrade for newer versions"
 	@echo "make sizes     lines of code by folder; fails if something is too large"
 	@echo "make bench     measure it beside the peer, in 10 minutes; make bench-quick in 3"
 	@echo "make bench-views  measure the live view in a browser, in 7 minutes"
 
-# Nothing is installed again until the lock or the metadata changes.
+# Nothing is installed again until the lock or the metadata changes. uv installs in seconds what
+# takes pip a minute; where it cannot, pip does. What is half made goes.
 .venv/.ready: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "streamlib needs Python 3.10 or later: install one, or name it: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { echo "streamlib needs Python 3.10 or later, and $(PYTHON) is not: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
+	@test -w . || { echo "this folder cannot be written, and .venv goes into it: copy the checkout to a folder of your own" >&2; exit 1; }
 	@echo "installing into .venv with $(PYTHON) (once) ..."
-	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@tools/install.sh "$(PYTHON)"
 	@touch $@
 
 lab: .venv/.ready
-	@$(BIN)/python -m streamlib.lab open
+	@$(BIN)/streamlib lab
 
 stop: .venv/.ready
-	@$(BIN)/python -m streamlib.lab stop
+	@$(BIN)/streamlib stop
 
 test: .venv/.ready
 	$(BIN)/python -m pytest --cov --cov-report=
@@ -52,9 +54,9 @@ format: .venv/.ready
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock:
+lock: .venv/.ready
 	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.10 \
-		--generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o requirements.lock
+		--generate-hashes --no-emit-index-url --no-header --no-annotate $(UPGRADE) -o requirements.lock
 
 sizes: .venv/.ready
 	@$(BIN)/python tools/sizes.py

@@ -82,19 +82,20 @@ async def restart(rig: Rig, side: Side, megabytes: int) -> Figures:
             stream.topic("items").publish("x" * 350_000)  # base64 of it makes half a megabyte
             await stream.flush()
         await rig.until_applied(side, hub, megabytes * 2)
-        async with stream.subscribe(from_offset="latest") as items, stream.watch() as watch:
-            with metered(rig.client) as first:
-                waiting = asyncio.create_task(anext(items))
-                async for run in watch:
-                    if run.caught_up:
-                        break
-            with metered(rig.client) as again:
-                began = time.perf_counter()
-                await rig.restart_server()
-                await rig.until_applied(side, hub, megabytes * 2)
-                stream.topic("items").publish("news")
-                await stream.flush()
-                await waiting
+        with metered(rig.client) as first:
+            items = stream.subscribe(from_offset="latest")
+            waiting = asyncio.create_task(anext(items))
+            async for run in stream.watch():
+                if run.caught_up:
+                    break
+        with metered(rig.client) as again:
+            began = time.perf_counter()
+            await rig.restart_server()
+            await rig.until_applied(side, hub, megabytes * 2)
+            stream.topic("items").publish("news")
+            await stream.flush()
+            await waiting
+        await items.aclose()
         took = time.perf_counter() - began
     return {
         "again / first": again.bytes / first.bytes,

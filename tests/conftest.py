@@ -37,7 +37,8 @@ def home() -> Iterator[Path]:
     """A state folder of this test session's own, known to every process it starts."""
     folder = Path(tempfile.mkdtemp(prefix="streamlib-test-"))
     with pytest.MonkeyPatch.context() as patch:
-        strangers = ("TEMPORAL_", "OPENAI_")  # nobody's server, and nobody's bill
+        # Nobody's server, nobody's bill, and nobody's hub.
+        strangers = ("TEMPORAL_", "OPENAI_", "STREAMLIB_LEARNER", "STREAMLIB_UI", "JUPYTERHUB_")
         for name in [name for name in os.environ if name.startswith(strangers)]:
             patch.delenv(name)
         patch.setenv("STREAMLIB_HOME", str(folder))

@@ -30,7 +30,7 @@ PURE = {
     "__future__", "array", "bisect", "collections", "dataclasses", "datetime", "enum", "heapq",
     "itertools", "math", "typing",
 }  # fmt: skip
-NOTEBOOK = {"IPython", "anywidget", "ipykernel", "ipywidgets", "jupyter_client", "nest_asyncio"}
+NOTEBOOK = {"IPython", "anywidget", "ipykernel", "ipywidgets", "jupyter_client", "nest_asyncio2"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

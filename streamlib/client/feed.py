@@ -45,7 +45,6 @@ from streamlib.core.window import Seat
 _log = logging.getLogger("streamlib")
 
 _HOLD = 1.0  # seconds that the follower waits for a read; a longer one goes on beside it
-_DESCRIBE = timedelta(seconds=1)
 
 
 class Feed:
@@ -188,9 +187,7 @@ class Feed:
 
     async def _run_until_over(self, when_over: Callable[[], None]) -> None:
         try:
-            run = await self._patience.persist(
-                "history", lambda: self._transport.resolve(self._transport.pinned_run_id, _DESCRIBE)
-            )
+            run = await self._describe(self._transport.pinned_run_id)
             self.source.found(run)
             follow = self.follow = self._recall(run)
             self._tell()
@@ -264,11 +261,17 @@ class Feed:
 
     async def _look_for_a_reset(self, run: Run, chain: Chain) -> None:
         """A reset terminates the run, and begins another one in the same chain."""
-        newest = await self._patience.persist(
-            "history", lambda: self._transport.resolve("", _DESCRIBE)
-        )
+        newest = await self._describe("")
         if newest.first_run_id == run.first_run_id and newest.run_id != self.run_id:
             chain.replaced(newest.run_id)
+
+    async def _describe(self, run_id: str) -> Run:
+        def ask(timeout: timedelta) -> Any:
+            return self._transport.resolve(run_id, timeout)
+
+        return await self._patience.persist(
+            "history", lambda: self._patience.hedged("history", ask)
+        )
 
     def _hear(self, happening: Happening) -> None:
         if isinstance(happening, WorkWaits):

@@ -2,7 +2,7 @@
 
     persist   one call after the other, with the pauses of `core/retry.py`
     hedged    a slow call gets a second one beside it; the first answer counts
-    wait      a call that lasts until something happens: long when all is well, short after trouble
+    wait      a call that lasts until something happens; after trouble it is hedged for a while
 
 A call that hangs on a server that died would otherwise be found out only at its time-out, long
 after the others answer again. While nothing is wrong no call is made that was not asked for.
@@ -23,11 +23,12 @@ from streamlib.errors import Cause, StreamUnavailableError
 R = TypeVar("R")
 
 SLOW = 1.5  # seconds after which a call gets another one beside it
-WARY = 30.0  # seconds after trouble for which waits are short
+RENEWED = 2.5  # seconds after which the one beside a wait is made anew
+WARY = 30.0  # seconds after trouble for which a wait gets another one beside it, too
 GRACE = 1.0  # seconds that a long wait still has when trouble comes
 _CALL = timedelta(seconds=30)  # a workflow that must be replayed first takes its time
-_LONG_WAIT = timedelta(seconds=25)  # the server answers after 20 s, with nothing
-_SHORT_WAIT = timedelta(seconds=2)  # and a second before a time-out
+_WAIT = timedelta(seconds=25)  # the server answers after 20 s, with nothing
+_SHORT_WAIT = timedelta(seconds=2)  # and a second before a time-out: so it is known to be back
 
 
 class Patience:
@@ -104,34 +105,52 @@ class Patience:
         The first one goes on: it may be the one that a worker gets, when one comes. Raises as
         `call` does, when no other is under way.
         """
+        began = asyncio.get_running_loop().time()
+
+        def slow() -> bool:
+            self._be_wary()
+            if asyncio.get_running_loop().time() - began > PATIENCE - 0.1:
+                self.say(who, f"no worker, or no server, has answered for {PATIENCE:.0f} s")
+            return True
+
+        return await self._race([self._begin(call(_CALL))], lambda: call(_CALL), SLOW, slow)
+
+    async def _race(
+        self,
+        calls: list[asyncio.Task[R]],
+        call: Callable[[], Awaitable[R]],
+        interval: float,
+        slow: Callable[[], bool],
+    ) -> R:
+        """The first answer; as long as `slow` says so, another call is made beside the first."""
         loop = asyncio.get_running_loop()
-        began = renewed = loop.time()
-        calls = [self._begin(call(_CALL))]
+        renewed = loop.time()
         try:
             while True:
-                left = max(0.0, renewed + SLOW - loop.time())
+                left = max(0.0, renewed + interval - loop.time())
                 done, _ = await asyncio.wait(calls, timeout=left, return_when="FIRST_COMPLETED")
                 for each in done:
                     calls.remove(each)
                     if not calls or not isinstance(each.exception(), StreamUnavailableError):
                         return each.result()
-                if loop.time() < renewed + SLOW:
+                if loop.time() < renewed + interval:
                     continue
                 renewed = loop.time()
-                self._be_wary()
-                if renewed - began > PATIENCE - 0.1:
-                    self.say(who, f"no worker, or no server, has answered for {PATIENCE:.0f} s")
-                for each in calls[1:]:
-                    each.cancel()
-                calls = [calls[0], self._begin(call(_CALL))]
+                if slow():
+                    for each in calls[1:]:
+                        each.cancel()
+                    calls = [calls[0], self._begin(call())]
         finally:
             for each in calls:
                 each.cancel()
 
     async def wait(self, call: Callable[[timedelta], Awaitable[R]]) -> R | None:
         """Wait for something to happen; None if the wait was given up, and should begin anew."""
-        wary = asyncio.get_running_loop().time() < self._wary_until
-        self._wait = wait = self._begin(call(_SHORT_WAIT if wary else _LONG_WAIT))
+        wary = self._is_wary()
+        if wary:
+            both = [self._begin(call(_WAIT)), self._begin(call(_SHORT_WAIT))]
+            race = self._race(both, lambda: call(_SHORT_WAIT), RENEWED, self._is_wary)
+        self._wait = wait = self._begin(race if wary else call(_WAIT))
         try:
             await asyncio.wait([wait])
         finally:
@@ -156,6 +175,9 @@ class Patience:
         if self._wait is not None and loop.time() >= self._wary_until:
             loop.call_later(GRACE, self._give_up, self._wait)
         self._wary_until = loop.time() + WARY
+
+    def _is_wary(self) -> bool:
+        return asyncio.get_running_loop().time() < self._wary_until
 
     def _give_up(self, wait: asyncio.Task[Any]) -> None:
         if self._wait is wait:

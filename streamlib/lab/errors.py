@@ -6,7 +6,8 @@ only hide it. `ServerUnavailableError` lives with `connect`, which has no lab to
 
 from __future__ import annotations
 
-from streamlib.scenarios.connect import OneLineError, ServerUnavailableError
+from streamlib.scenarios.connect import ServerUnavailableError
+from streamlib.scenarios.program import OneLineError
 
 __all__ = ["LabError", "OneLineError", "ServerUnavailableError", "WorkerDiedError"]
 

@@ -19,7 +19,7 @@ async def server_part() -> Part:
     """The server in use: where, whose, and whether it answers."""
     in_use = server.last()
     if in_use is None:
-        return Part("server", False, "not running", "await lab.start(), or `make lab`")
+        return Part("server", False, "not running", "await lab.start(), or `streamlib start`")
     if in_use.paused:
         return Part("server", False, f"paused ({in_use})", "await session.server.resume()")
     if await server.status() is None:
@@ -36,7 +36,7 @@ async def server_part() -> Part:
 async def worker_parts() -> list[Part]:
     """Every worker that was started and not stopped; at least one line."""
     return [await _worker_part(name) for name in workers.names()] or [
-        Part("worker", False, "not running", "await lab.start(), or `make lab`")
+        Part("worker", False, "not running", "await lab.start(), or `streamlib start`")
     ]
 
 

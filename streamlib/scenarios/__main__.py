@@ -7,9 +7,8 @@ it quietly.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import TaskQueueType
@@ -17,9 +16,11 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
-from streamlib.scenarios.connect import ServerUnavailableError, connect
-
 from . import TASK_QUEUE, hub, llm, order, pipeline, ticker
+from .connect import connect, target
+from .connect import task_queue as queue_named
+from .program import run_program
+from .waiting import Waiting
 
 RUNS: dict[str, tuple[str, Callable[[Client], Awaitable[None]]]] = {
     "order": (TASK_QUEUE, order.run),
@@ -29,16 +30,30 @@ RUNS: dict[str, tuple[str, Callable[[Client], Awaitable[None]]]] = {
     "llm": (llm.LLM_TASK_QUEUE, llm.run),
 }
 
-
-async def main(name: str) -> None:
-    """Run the scenario `name` on the configured server."""
-    task_queue, run = RUNS[name]
-    client = await connect()
-    await _say_if_nobody_works(client, task_queue)
-    await run(client)
+WORKERS = {
+    TASK_QUEUE: "`python worker.py` (or `streamlib worker`)",
+    llm.LLM_TASK_QUEUE: "`python worker.py --llm` (or `streamlib worker --llm`)",
+}
+"""What to run for the workers of a queue."""
 
 
-async def _say_if_nobody_works(client: Client, task_queue: str) -> None:
+async def run(*names: str) -> None:
+    """Run scenarios on the configured server, one after the other.
+
+    Raises:
+        ServerUnavailableError: No server answers.
+    """
+    for name in names:
+        of_scenario, scenario = RUNS[name]
+        task_queue, worker = queue_named(of_scenario), WORKERS[of_scenario]
+        waiting = Waiting(target().address, worker=worker)
+        async with waiting.told():
+            client = waiting.client = await connect(interceptors=[waiting])
+            await _say_if_nobody_works(client, task_queue, worker)
+            await scenario(client)
+
+
+async def _say_if_nobody_works(client: Client, task_queue: str, worker: str) -> None:
     request = DescribeTaskQueueRequest(
         namespace=client.namespace,
         task_queue=TaskQueue(name=task_queue),
@@ -48,22 +63,19 @@ async def _say_if_nobody_works(client: Client, task_queue: str) -> None:
         request, timeout=timedelta(seconds=10)
     )
     if not answer.pollers:
-        command = (
-            "python worker.py --llm" if task_queue == llm.LLM_TASK_QUEUE else "python worker.py"
-        )
         print(
-            f"No worker polls {task_queue!r} yet: run `{command}` in another terminal. "
+            f"No worker polls {task_queue!r} yet: run {worker} in another terminal. "
             "Waiting for it …",
             file=sys.stderr,
         )
 
 
+def main(names: Sequence[str]) -> int:
+    """Run scenarios as a program; the exit code is 0, or 1 with one line on stderr."""
+    return run_program(lambda: run(*names), name="streamlib run")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m streamlib.scenarios", description=__doc__)
-    parser.add_argument("scenario", choices=sorted(RUNS))
-    try:
-        asyncio.run(main(parser.parse_args().scenario))
-    except KeyboardInterrupt:
-        pass
-    except ServerUnavailableError as error:
-        sys.exit(str(error))
+    parser.add_argument("scenario", choices=sorted(RUNS), nargs="+")
+    sys.exit(main(parser.parse_args().scenario))

@@ -2,34 +2,26 @@
 
 Owns the order of precedence: Temporal's own environment and profile file (a cluster, Temporal
 Cloud, mTLS, an API key), else the lab's dev server, else localhost:7233. It starts nothing and
-does not know who did. Next: `lab/server.py`, which does.
+does not know who did. Next: `lab/machine/server.py`, which does.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
 
-from streamlib.scenarios.home import profile_path
+from .home import learner, profile_path
+from .program import OneLineError
 
 CONNECT_TIMEOUT = 10.0
 """Seconds a connection attempt may take before the server counts as unreachable."""
-
-
-class OneLineError(Exception):
-    """An error that a notebook shows as its message alone, without a traceback.
-
-    For what a traceback cannot explain: nothing is wrong in the code, something is missing
-    around it, and the message says what to do.
-    """
-
-    def _render_traceback_(self) -> list[str]:
-        """IPython's hook: the lines to show instead of a traceback."""
-        return [f"{type(self).__name__}: {self}"]
 
 
 class ServerUnavailableError(OneLineError, ConnectionError):
@@ -80,6 +72,21 @@ def target() -> Target:
     return Target({"target_host": "localhost:7233", "namespace": "default"}, external=False)
 
 
+def task_queue(name: str) -> str:
+    """The task queue of that name that is ours alone.
+
+    The lab's dev server is: there it is just the name. On a server that others may share, a
+    neighbour's worker would take our tasks, so each learner has a queue: `$STREAMLIB_LEARNER`
+    says whose, else every state folder is a learner of its own.
+
+    Raises:
+        ServerUnavailableError: The Temporal configuration cannot be read.
+        HomeError: The state folder, which keeps the learner's name, cannot be used.
+    """
+    who = os.environ.get("STREAMLIB_LEARNER") or (learner() if target().external else "")
+    return f"{name}-{who}" if who else name
+
+
 async def connect(**options: Any) -> Client:
     """Connect to the configured server, within ten seconds.
 
@@ -98,18 +105,37 @@ async def connect(**options: Any) -> Client:
         cause: Exception = TimeoutError(f"no answer in {CONNECT_TIMEOUT:.0f} s")
     except (RuntimeError, ValueError) as error:  # what the SDK raises when it cannot connect
         cause = error
-    raise ServerUnavailableError(_unreachable(goal, cause)) from cause
+    hint = await _tls_hint(goal)
+    raise ServerUnavailableError(_unreachable(goal, hint or _short(cause))) from cause
 
 
-def _unreachable(goal: Target, cause: Exception) -> str:
+def _unreachable(goal: Target, why: str) -> str:
     if goal.external:
         advice = "Check TEMPORAL_ADDRESS or your Temporal profile, and that the server is up."
     else:
-        advice = "Start one with `python -m streamlib.lab start`, or `await lab.start()`."
-    return f"no Temporal server answers at {goal.address}. {advice} ({_short(cause)})"
+        advice = "Start one: `make lab` or `streamlib start`, or `await lab.start()` in a notebook."
+    return f"no Temporal server answers at {goal.address}. {advice} ({why})"
 
 
 def _short(cause: Exception) -> str:
     """The SDK quotes whole transport errors; the first line's end is all a reader needs."""
     text = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
     return text if len(text) <= 160 else f"{text[:157]}..."
+
+
+async def _tls_hint(goal: Target) -> str:
+    """What to say if the server speaks TLS and was not spoken to in it; else nothing.
+
+    Its certificate is not checked: this is to know the protocol, and nothing is sent.
+    """
+    host, _, port = goal.address.rpartition(":")
+    if not goal.external or goal.config.get("tls") or not port.isdigit():
+        return ""
+    anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+    with suppress(OSError, asyncio.TimeoutError):
+        opened = asyncio.open_connection(host.strip("[]"), int(port), ssl=anybody)
+        _, writer = await asyncio.wait_for(opened, 2.0)
+        writer.transport.abort()
+        return "it speaks TLS: set TEMPORAL_TLS=true, or TEMPORAL_API_KEY, or a profile with tls"
+    return ""

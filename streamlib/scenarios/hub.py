@@ -18,6 +18,7 @@ from temporalio.client import Client, WorkflowHandle
 
 from streamlib import WorkflowStream, WorkflowStreamClient, WorkflowStreamState
 
+from .connect import task_queue
 from .order import TASK_QUEUE
 
 HEADLINES = [
@@ -75,7 +76,13 @@ class NewsEvent:
 async def run(client: Client) -> None:
     """Publish five headlines from here, and read them beside it, until the hub has closed."""
     hub_id = f"workflow-stream-hub-{uuid.uuid4().hex[:8]}"
-    await client.start_workflow(HubWorkflow.run, HubInput(hub_id), id=hub_id, task_queue=TASK_QUEUE)
+    await client.start_workflow(
+        HubWorkflow.run,
+        HubInput(hub_id),
+        id=hub_id,
+        task_queue=task_queue(TASK_QUEUE),
+        execution_timeout=timedelta(hours=1),  # if this process dies, nobody closes it
+    )
     hub = client.get_workflow_handle_for(HubWorkflow.run, hub_id)
     await asyncio.gather(publish_news(client, hub), read_news(client, hub_id))
     print(f"workflow result: {await hub.result()}")

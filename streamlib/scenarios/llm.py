@@ -6,63 +6,51 @@
 
 The workflow never sees the key: the activity's client reads it from the worker's environment.
 `python -m streamlib.scenarios llm` runs it, against `python worker.py --llm`. Read `transcript.py`
-first; how a terminal takes back what it showed is in `terminal.py`.
+first; where the text comes from is in `chunks.py`, `failures.py` and `model.py`; how a terminal
+takes back what it showed is in `terminal.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import re
+import logging
 import sys
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.converter import PayloadConverter
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from streamlib import (
+    StreamNotFoundError,
     WorkflowStream,
     WorkflowStreamClient,
     WorkflowStreamItem,
     WorkflowStreamState,
 )
 
-from .terminal import Screen
+from .chunks import Reading
+from .connect import task_queue
+from .model import pieces
+from .terminal import Screen, ending_quietly
 from .transcript import EVENTS, Event, RetryEvent, TextComplete, TextDelta, Transcript
 
-if TYPE_CHECKING:
-    import openai
-
 LLM_TASK_QUEUE = "workflow-stream-llm-task-queue"
-DEFAULT_MODEL = "gpt-5.4-mini"
-DEFAULT_TIMEOUT = 30.0
-"""Seconds without a token after which an attempt has failed; `LLM_TIMEOUT` sets it."""
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=3)
 """How soon a killed worker is noticed."""
 
-MAY_PASS = {408, 409, 425, 429}
-"""Refusals (4xx) that another attempt may not meet; any 5xx is one too."""
+MOST = {"history events": 45_000, "history bytes": 40 * 1024 * 1024, "signals": 9_500}
+"""How much of its history one question may use, all its attempts together: somewhat less than what
+the server ends a workflow for (51,200 events, 50 MB), or refuses (10,000 signals)."""
 
-
-def source() -> str | None:
-    """Where the text comes from, as the environment names it; None if it names nothing.
-
-    An address is told without what may be secret in it: a password, a query.
-    """
-    if address := os.environ.get("OPENAI_BASE_URL"):
-        parts = urlsplit(address)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-    return "OpenAI" if os.environ.get("OPENAI_API_KEY") else None
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -81,19 +69,18 @@ async def stream_completion(prompt: str) -> str:
     """Ask the model, publish each piece as it comes, and return the whole text."""
     attempt = activity.info().attempt
     stream = WorkflowStreamClient.from_within_activity(batch_interval=timedelta(milliseconds=150))
-    text = ""
-    async with _heartbeats(), stream:
+    reading = Reading()
+    async with _while_wanted(), _heartbeats(), stream:
         if attempt > 1:
             retry = stream.topic("retry", type=RetryEvent)
             retry.publish(RetryEvent(attempt), force_flush=True)
         delta = stream.topic("delta", type=TextDelta)
-        async with contextlib.aclosing(_pieces(prompt)) as pieces:
-            async for piece in pieces:
-                text += piece
+        async with contextlib.aclosing(pieces(prompt, reading)) as text:
+            async for piece in text:
                 delta.publish(TextDelta(piece, attempt))
         complete = stream.topic("complete", type=TextComplete)
-        complete.publish(TextComplete(text, attempt), force_flush=True)
-    return text
+        complete.publish(TextComplete(reading.text, attempt, reading.ended), force_flush=True)
+    return reading.text
 
 
 @contextlib.asynccontextmanager
@@ -112,73 +99,21 @@ async def _heartbeats() -> AsyncIterator[None]:
         task.cancel()
 
 
-async def _pieces(prompt: str) -> AsyncGenerator[str, None]:
-    """The model's text as it arrives.
-
-    Raises:
-        ApplicationError: It was refused, was cut off, or came too slowly. Its text is ours: what
-            a server says about a key may quote it, and all of this goes into the history.
-    """
-    import openai  # here, because the sandbox loads this file for the workflow below
-
+@contextlib.asynccontextmanager
+async def _while_wanted() -> AsyncIterator[None]:
+    """End in one quiet line once nobody waits: the workflow has ended, or took us for dead."""
     try:
-        async with _client() as client:
-            chunks = await client.chat.completions.create(
-                model=os.environ.get("OPENAI_MODEL") or DEFAULT_MODEL,
-                messages=[{"role": "user", "content": prompt}],
-                stream=True,
-            )
-            ended = False
-            async for chunk in chunks:
-                for choice in chunk.choices:
-                    if choice.delta.content:
-                        yield choice.delta.content
-                    ended = ended or choice.finish_reason is not None
-    except openai.APIStatusError as error:
-        raise _refused(error) from None
-    except openai.APITimeoutError:
-        raise ApplicationError("no token in time", type="LLMStalled") from None
-    except openai.OpenAIError as error:
-        raise ApplicationError(f"cut off: {type(error).__name__}", type="LLMCutOff") from None
-    if not ended:  # the connection closed in good order, but the text has no end
-        raise ApplicationError("the text ended without an end", type="LLMCutOff")
-
-
-def _client() -> openai.AsyncOpenAI:
-    """The client, which reads the key, the address and more from the environment itself."""
-    import openai
-
-    return openai.AsyncOpenAI(
-        # A compatible server may need no key, but the client insists on one.
-        api_key=os.environ.get("OPENAI_API_KEY") or "none",
-        # An empty address counts as none.
-        base_url=os.environ.get("OPENAI_BASE_URL") or None,
-        timeout=float(os.environ.get("LLM_TIMEOUT") or DEFAULT_TIMEOUT),
-        max_retries=0,  # Temporal retries: it survives this process, and its attempts are seen
-    )
-
-
-def _refused(error: openai.APIStatusError) -> ApplicationError:
-    """Whether and when to try again, by HTTP status."""
-    status = error.status_code
-    code = error.code if re.fullmatch("[a-z_]{1,40}", error.code or "") else ""
-    final = 400 <= status < 500 and (status not in MAY_PASS or code == "insufficient_quota")
-    advice = {401: ": check OPENAI_API_KEY", 404: ": check OPENAI_MODEL and OPENAI_BASE_URL"}
-    return ApplicationError(
-        f"the LLM server answered {status} {code}".strip() + advice.get(status, ""),
-        type="LLMRefused",
-        non_retryable=final,
-        next_retry_delay=None if final else _retry_after(error.response.headers),
-    )
-
-
-def _retry_after(headers: Any) -> timedelta | None:
-    """What the server asks for, up to a minute; None leaves it to the retry policy."""
-    try:
-        seconds = float(headers.get("retry-after", ""))
-    except ValueError:  # none, or a date, which is rare enough
-        return None
-    return timedelta(seconds=min(max(seconds, 0.0), 60.0))
+        yield
+        return
+    except StreamNotFoundError:
+        pass
+    except asyncio.CancelledError:
+        told = activity.cancellation_details()
+        if told is None or not told.not_found:  # the worker shuts down, say
+            raise
+    info = activity.info()
+    log.warning("%s, attempt %s: nobody waits for it any more", info.workflow_id, info.attempt)
+    activity.raise_complete_async()  # there is nobody to report to, not even a failure
 
 
 @workflow.defn
@@ -191,8 +126,13 @@ class LLMWorkflow:
 
     @workflow.run
     async def run(self, input: LLMInput) -> str:
-        """Return the whole text."""
-        return await workflow.execute_activity(
+        """Return the whole text.
+
+        Raises:
+            ApplicationError: No attempt came to an end, for the reason that `failures.py` gives;
+                or their texts together took up too much of the history (`LLMTooMuch`).
+        """
+        asked = workflow.start_activity(
             stream_completion,
             input.prompt,
             start_to_close_timeout=timedelta(minutes=10),
@@ -203,6 +143,29 @@ class LLMWorkflow:
                 maximum_interval=timedelta(seconds=5),
                 maximum_attempts=10,
             ),
+        )
+        too_much = asyncio.create_task(self._until_too_much(asked))
+        try:
+            return await asked
+        except ActivityError:
+            if not too_much.done():
+                raise
+            raise too_much.result() from None
+
+    async def _until_too_much(self, asked: workflow.ActivityHandle[str]) -> ApplicationError:
+        """Once the question has used too much of its history, give it up; say so."""
+
+        def used_up() -> list[str]:
+            reasons = self.stream.should_roll_over()
+            return [each.what for each in reasons if each.used >= MOST.get(each.what, sys.maxsize)]
+
+        await workflow.wait_condition(lambda: bool(used_up()))
+        asked.cancel()
+        return ApplicationError(
+            f"all attempts together took too many {used_up()[0]}: the text is too long, or is cut "
+            "off too often",
+            type="LLMTooMuch",
+            non_retryable=True,
         )
 
 
@@ -224,24 +187,33 @@ async def run(client: Client) -> None:
         LLMWorkflow.run,
         LLMInput(PROMPT),
         id=f"workflow-stream-llm-{uuid.uuid4().hex[:8]}",
-        task_queue=LLM_TASK_QUEUE,
+        task_queue=task_queue(LLM_TASK_QUEUE),
     )
-    stream = WorkflowStreamClient.create(client, handle.id)
+    with ending_quietly(sys.stdout):
+        print(f"[prompt] {PROMPT}")
+        transcript = await _show(client, handle.id)
+        try:
+            text = await handle.result()
+        except WorkflowFailureError as error:
+            reason: BaseException | None = error
+            while reason and not isinstance(reason, ApplicationError):
+                reason = reason.__cause__
+            sys.exit(f"workflow failed: {reason or error.cause}")
+        attempts = f", attempt {transcript.attempt}" if transcript.attempt > 1 else ""
+        print(f"workflow result: {len(text)} characters{attempts}")
+
+
+async def _show(client: Client, workflow_id: str) -> Transcript:
+    """Write the text as it comes, to its end, or to where Ctrl-C comes in between."""
+    stream = WorkflowStreamClient.create(client, workflow_id)
     converter = client.data_converter.payload_converter
     transcript, screen = Transcript(), Screen(sys.stdout)
-    print(f"[prompt] {PROMPT}")
-    async for item in stream.subscribe(list(EVENTS), result_type=RawValue):
-        change = transcript.feed(decode(item, converter))
-        if change.rewind:
-            screen.rewind()
-        screen.append(change.append)
-    screen.end()
     try:
-        text = await handle.result()
-    except WorkflowFailureError as error:
-        reason: BaseException | None = error
-        while reason and not isinstance(reason, ApplicationError):
-            reason = reason.__cause__
-        sys.exit(f"workflow failed: {reason or error.cause}")
-    attempts = f", attempt {transcript.attempt}" if transcript.attempt > 1 else ""
-    print(f"workflow result: {len(text)} characters{attempts}")
+        async for item in stream.subscribe(list(EVENTS), result_type=RawValue):
+            change = transcript.feed(decode(item, converter))
+            if change.rewind:
+                screen.rewind()
+            screen.append(change.append)
+    finally:
+        screen.end()
+    return transcript

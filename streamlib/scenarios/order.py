@@ -20,6 +20,8 @@ from temporalio.common import RawValue
 
 from streamlib import WorkflowStream, WorkflowStreamClient, WorkflowStreamState
 
+from .connect import task_queue
+
 TASK_QUEUE = "workflow-stream-task-queue"
 
 
@@ -87,7 +89,7 @@ async def run(client: Client, order_id: str = "order-1") -> None:
         OrderWorkflow.run,
         OrderInput(order_id),
         id=f"workflow-stream-order-{uuid.uuid4().hex[:8]}",
-        task_queue=TASK_QUEUE,
+        task_queue=task_queue(TASK_QUEUE),
     )
     converter = client.data_converter.payload_converter
     stream = WorkflowStreamClient.create(client, handle.id)

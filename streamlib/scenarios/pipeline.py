@@ -21,6 +21,7 @@ from temporalio.client import Client
 
 from streamlib import Subscription, WorkflowStream, WorkflowStreamClient, WorkflowStreamState
 
+from .connect import task_queue
 from .order import TASK_QUEUE
 
 STAGES = ["validating", "loading data", "transforming", "writing output", "verifying", "complete"]
@@ -71,10 +72,15 @@ async def run(client: Client) -> None:
         PipelineWorkflow.run,
         PipelineInput(workflow_id),
         id=workflow_id,
-        task_queue=TASK_QUEUE,
+        task_queue=task_queue(TASK_QUEUE),
     )
-    saved = Path(tempfile.mkdtemp(prefix="streamlib-")) / f"{workflow_id}.offset"
+    with tempfile.TemporaryDirectory(prefix="streamlib-") as folder:
+        await read_in_two_phases(client, workflow_id, Path(folder) / f"{workflow_id}.offset")
+    print(f"workflow result: {await handle.result()}")
 
+
+async def read_in_two_phases(client: Client, workflow_id: str, saved: Path) -> None:
+    """Read two stages and save where to go on; away for a while; go on from there."""
     print("[phase 1] connecting and reading first few events")
     async with stages(client, workflow_id, from_offset=0) as items:
         for _ in range(2):
@@ -89,9 +95,6 @@ async def run(client: Client) -> None:
     async with stages(client, workflow_id, from_offset=int(saved.read_text())) as items:
         async for item in items:
             print(f"offset={item.offset:2d} stage={item.data.stage}")
-    print(f"workflow result: {await handle.result()}")
-    saved.unlink()
-    saved.parent.rmdir()
 
 
 def stages(client: Client, workflow_id: str, from_offset: int) -> Subscription[StageEvent]:

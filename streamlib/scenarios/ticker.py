@@ -19,6 +19,7 @@ from temporalio.client import Client
 
 from streamlib import WorkflowStream, WorkflowStreamClient, WorkflowStreamState
 
+from .connect import task_queue
 from .order import TASK_QUEUE
 
 
@@ -80,7 +81,7 @@ async def run(client: Client) -> None:
         TickerWorkflow.run,
         TickerInput(),
         id=f"workflow-stream-ticker-{uuid.uuid4().hex[:8]}",
-        task_queue=TASK_QUEUE,
+        task_queue=task_queue(TASK_QUEUE),
     )
     await asyncio.gather(
         follow(client, handle.id, "fast", timedelta(0)),

@@ -26,6 +26,8 @@ class TextComplete:
 
     text: str
     attempt: int
+    ended: str = "stop"
+    """Why: `stop`, or one of `chunks.ENDS`, such as `length`; then the text's last line says so."""
 
 
 @dataclass

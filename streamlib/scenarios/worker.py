@@ -14,18 +14,29 @@ import importlib
 import importlib.util
 import logging
 import os
-import signal
 import socket
 import sys
+import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from streamlib import UnsentItemsWarning
 from streamlib.scenarios import ACTIVITIES, TASK_QUEUE, WORKFLOWS
-from streamlib.scenarios.connect import OneLineError, connect
-from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMWorkflow, source, stream_completion
+from streamlib.scenarios.connect import connect, target
+from streamlib.scenarios.connect import task_queue as queue_named
+from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMWorkflow, stream_completion
+from streamlib.scenarios.model import NoLLMError, settings, source
+from streamlib.scenarios.program import run_program
+from streamlib.scenarios.waiting import Waiting
 
 Prepare = Callable[[bool], Awaitable[None]]
 """Awaited first; told whether the worker is the one for the LLM."""
@@ -38,13 +49,17 @@ STICKY = timedelta(seconds=2)
 """How long a workflow's next task waits for the worker that had it last. The SDK's default, 10 s,
 is how long every workflow would stand still in a lesson that kills the worker and starts it."""
 
+END = 3.0
+"""Seconds that a worker gets for its end; what a dead server holds up by then, it always will."""
+
+QUIET = TelemetryConfig(
+    logging=LoggingConfig(TelemetryFilter(core_level="ERROR", other_level="ERROR"))
+)
+"""While a server is away, the SDK's core warns at every try. `Waiting` says it in one line."""
+
 HEARTBEATS = timedelta(seconds=1)
 """How often heartbeats reach the server at least: with the SDK's default, 80 % of a time-out of
 3 s, a busy machine is soon taken for a dead one."""
-
-
-class NoLLMError(OneLineError):
-    """There is no LLM to ask; the message says what to do."""
 
 
 def identity(pid: int) -> str:
@@ -53,43 +68,95 @@ def identity(pid: int) -> str:
 
 
 async def run_worker(
-    task_queue: str = TASK_QUEUE, *, llm: bool = False, client: Client | None = None
+    task_queue: str | None = None, *, llm: bool = False, client: Client | None = None
 ) -> None:
-    """Poll `task_queue` until SIGINT or SIGTERM arrives, then end cleanly.
+    """Poll `task_queue` until cancelled, then end: cleanly, or at the latest after `END` seconds.
 
-    Cancelling it ends the worker as cleanly.
+    Says that it polls when the server has it among the pollers, not before.
 
     Args:
-        task_queue: The queue whose workflows and activities it runs.
+        task_queue: The queue whose workflows and activities it runs; None means the scenarios'.
         llm: Run scenario 5 instead of 1 to 4.
         client: An open connection; None connects to the configured server.
 
     Raises:
         ServerUnavailableError: No server answers.
-        NoLLMError: For the LLM: `openai` is not installed, or nothing says which LLM to ask.
+        NoLLMError: For the LLM: `openai` is not installed, nothing says which LLM to ask, or
+            what says it cannot be used.
+        RPCError: There is no such namespace, or it may not be used.
+        CancelledError: Cancelled; it has ended. Where a server that is gone keeps it from that,
+            the process exits here, with 0.
     """
     if llm:
         _load_openai()
-    client = client or await connect()
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
-    worker = Worker(
-        client,
-        task_queue=task_queue,
-        workflows=[LLMWorkflow] if llm else WORKFLOWS,
-        activities=[stream_completion] if llm else ACTIVITIES,
-        identity=identity(os.getpid()),
-        graceful_shutdown_timeout=timedelta(milliseconds=300),
-        sticky_queue_schedule_to_start_timeout=STICKY,
-        max_heartbeat_throttle_interval=HEARTBEATS,
-    )
-    async with worker:
-        where = client.service_client.config.target_host
-        print(f"worker {os.getpid()} polls {task_queue!r} at {where}; Ctrl-C ends it", flush=True)
-        await told.wait()
-        print(f"worker {os.getpid()} ends", flush=True)
+    task_queue = task_queue or queue_named(LLM_TASK_QUEUE if llm else TASK_QUEUE)
+    waiting = Waiting(target().address)
+    async with waiting.told():
+        client = waiting.client = client or await connect()
+        # The SDK would look too, and say the same as a bare RuntimeError.
+        namespace = DescribeNamespaceRequest(namespace=client.namespace)
+        await client.workflow_service.describe_namespace(namespace)
+        worker = Worker(
+            client,
+            task_queue=task_queue,
+            workflows=[LLMWorkflow] if llm else WORKFLOWS,
+            activities=[stream_completion] if llm else ACTIVITIES,
+            identity=identity(os.getpid()),
+            graceful_shutdown_timeout=timedelta(milliseconds=300),
+            sticky_queue_schedule_to_start_timeout=STICKY,
+            max_heartbeat_throttle_interval=HEARTBEATS,
+        )
+        running = asyncio.create_task(worker.run())
+        try:
+            await _until_polling(running, client, task_queue)
+            where = client.service_client.config.target_host
+            print(f"worker {os.getpid()} polls {task_queue!r} at {where}; Ctrl-C ends it")
+            await asyncio.wait([running])  # it ends by itself only if it fails
+            running.result()
+        finally:
+            await asyncio.shield(_end(worker, running))
+
+
+async def _until_polling(running: asyncio.Task[None], client: Client, task_queue: str) -> None:
+    """Wait until the server lists this process for workflows and activities, or it fails."""
+    while not (running.done() or await polls(client, task_queue, identity(os.getpid()))):
+        await asyncio.sleep(0.02)
+    if running.done():
+        running.result()
+
+
+async def polls(client: Client, task_queue: str, name: str) -> bool:
+    """Whether `name` is among a queue's pollers, for workflows and for activities."""
+    for kind in (
+        TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+    ):
+        request = DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=task_queue),
+            task_queue_type=kind,
+        )
+        try:
+            answer = await client.workflow_service.describe_task_queue(
+                request, retry=False, timeout=timedelta(seconds=5)
+            )
+        except RPCError:
+            return False
+        if name not in {poller.identity for poller in answer.pollers}:
+            return False
+    return True
+
+
+async def _end(worker: Worker, running: asyncio.Task[None]) -> None:
+    """Let it finish what it holds, for `END` seconds at most."""
+    print(f"worker {os.getpid()} ends")
+    ending = asyncio.ensure_future(worker.shutdown())
+    await asyncio.wait([running], timeout=END)
+    if not running.done():
+        sys.stdout.flush()
+        os._exit(0)  # a call that is in flight would hang or crash the interpreter's own end
+    running.exception()  # after its end was asked for, how it failed is of no interest
+    ending.cancel()
     await asyncio.sleep(SETTLE)
 
 
@@ -97,13 +164,25 @@ def _load_openai() -> None:
     """Import it before the first activity does: it takes a second, in which nothing else runs."""
     if importlib.util.find_spec("openai") is None:
         raise NoLLMError("`openai` is not installed: `make lab`, or `pip install streamlib[llm]`.")
+    settings()  # refused here, not at each attempt
     if (named := source()) is None:
         raise NoLLMError(
             "no LLM is configured. Set OPENAI_API_KEY for OpenAI, or OPENAI_BASE_URL for any "
             "compatible server; or run `python worker.py --llm`, which brings a scripted one."
         )
-    importlib.import_module("openai")
+    for module in ("openai", "openai.resources.chat"):  # the second one it would load later
+        importlib.import_module(module)
     print(f"the text comes from {named}", flush=True)
+
+
+def in_one_line(record: logging.LogRecord) -> bool:
+    """What an activity raised on purpose is logged in one line; anything else has its traceback."""
+    error = record.exc_info[1] if record.exc_info else None
+    told = getattr(record, "temporal_activity", None)
+    if isinstance(error, ApplicationError) and told:
+        record.msg, record.exc_info = "%s, attempt %s: %s", None
+        record.args = (told["workflow_id"], told["attempt"], error)
+    return True
 
 
 def main(arguments: Sequence[str] | None = None, *, prepare: Prepare | None = None) -> int:
@@ -121,22 +200,20 @@ def main(arguments: Sequence[str] | None = None, *, prepare: Prepare | None = No
     parser.add_argument("--task-queue", help="default: the scenario's own")
     given = parser.parse_args(arguments)
     llm: bool = given.llm
-    task_queue: str = given.task_queue or (LLM_TASK_QUEUE if llm else TASK_QUEUE)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(in_one_line)
+    if llm:  # a question that was cancelled leaves text unsent: nobody waits for it
+        warnings.simplefilter("ignore", UnsentItemsWarning)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    Runtime.set_default(Runtime(telemetry=QUIET))
 
     async def run() -> None:
         if prepare:
             await prepare(llm)
-        await run_worker(task_queue, llm=llm)
+        await run_worker(given.task_queue, llm=llm)
 
-    try:
-        asyncio.run(run())
-    except OneLineError as error:
-        print(f"worker.py: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:  # before there was a worker to shut down
-        return 0
-    return 0
+    return run_program(run, name="worker")
 
 
 if __name__ == "__main__":

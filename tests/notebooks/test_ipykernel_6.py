@@ -5,28 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.notebooks import running
+from tests.notebooks import nested, running
 from tests.notebooks.conftest import Start
+from tests.notebooks.running import Kernel
 from tests.notebooks.test_run_all import assert_ended_well, run_all
 
 pytestmark = [pytest.mark.server, pytest.mark.matrix, pytest.mark.timeout(300)]
-
-NESTED = """
-import asyncio
-from streamlib import lab
-
-async def main():
-    await asyncio.sleep(0.1)
-    return "main ran"
-
-lab.allow_asyncio_run()
-print(asyncio.run(main()))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +43,17 @@ async def test_all_cells_queued_at_once(
     assert_ended_well(kernel)
 
 
-async def test_asyncio_run_nests_on_6_also_with_all_cells_queued(
-    ipykernel_6: None, empty_home: Path, start: Start
+@pytest.mark.parametrize(
+    "what",
+    [
+        nested.all_cells_queued_twice,
+        nested.an_interrupt_in_a_nested_call,
+        nested.a_live_view_beside_it,
+    ],
+)
+async def test_asyncio_run_nests_on_6_too(
+    what: Callable[[Kernel], Awaitable[None]], ipykernel_6: None, empty_home: Path, start: Start
 ) -> None:
     async with start("nested") as kernel:
-        cells = [("nested", NESTED), ("again", NESTED), ("await", "print(await main())")]
-        ran = await kernel.execute(cells, seconds=30)
-    assert [each.printed for each in ran] == ["main ran\n"] * 3
+        await what(kernel)
     assert_ended_well(kernel)

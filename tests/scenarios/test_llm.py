@@ -6,15 +6,10 @@ All of it runs with a canary for a key, which the last tests look for in everyth
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
-import pty
 import re
 import secrets
-import struct
 import subprocess
 import sys
-import termios
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -36,12 +31,11 @@ from streamlib import WorkflowStreamClient
 from streamlib.lab.lessons.llm import COMMAND
 from streamlib.lab.machine import scripted, workers
 from streamlib.lab.machine.scripted_llm import text_of, tokens_of
-from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMInput, LLMWorkflow, decode, source
+from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMInput, LLMWorkflow, decode
 from streamlib.scenarios.transcript import EVENTS, Event, RetryEvent, TextDelta, Transcript
 
-from .terminals import Terminal
+from .terminals import COLUMNS, ROOT, InATerminal, Terminal
 
-ROOT = Path(__file__).parents[2]
 KEY = f"sk-canary-{secrets.token_hex(16)}"
 PIECES_OF_KEY = [KEY[10:26].encode(), KEY[26:].encode()]
 PROMPT = f"why? {secrets.token_hex(4)}"
@@ -197,26 +191,7 @@ async def test_only_this_worker_loads_openai_and_it_polls_its_own_queue(
     assert printed == "[]\n"
 
 
-@pytest.mark.parametrize(
-    ("key", "address", "expected"),
-    [
-        ("", "", None),
-        ("k", "", "OpenAI"),
-        ("", "http://localhost:11434/v1", "http://localhost:11434/v1"),
-        ("k", "https://user:password@llm.example/v1?token=t", "https://llm.example/v1"),
-    ],
-)
-def test_where_the_text_comes_from_is_told_without_a_secret(
-    key: str, address: str, expected: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", key)
-    monkeypatch.setenv("OPENAI_BASE_URL", address)
-    assert source() == expected
-
-
 # In a terminal.
-
-COLUMNS = 60
 
 
 def run_in_a_pipe(arguments: list[str]) -> subprocess.Popen[str]:
@@ -227,45 +202,6 @@ def run_in_a_pipe(arguments: list[str]) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-
-
-class InATerminal:
-    """`python -m streamlib.scenarios llm` in a real pseudo-terminal."""
-
-    def __init__(self) -> None:
-        self.side, other = pty.openpty()
-        fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 50, COLUMNS, 0, 0))
-        environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "streamlib.scenarios", "llm"],
-            cwd=ROOT,
-            env=environment,
-            stdin=other,
-            stdout=other,
-            stderr=other,
-        )
-        os.close(other)
-        self.printed = b""
-
-    def read_until(self, done: Any, seconds: float = 40.0) -> str:
-        """Read until `done(text)`, or to the end."""
-        deadline = time.monotonic() + seconds
-        while not done(self.text) and time.monotonic() < deadline:
-            try:
-                self.printed += os.read(self.side, 4096)
-            except OSError:  # it has ended
-                break
-        return self.text
-
-    @property
-    def text(self) -> str:
-        return self.printed.decode("utf-8", "ignore")
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait(10)
-        os.close(self.side)
 
 
 def shown(text: str) -> list[str]:

@@ -94,7 +94,7 @@ async def test_without_a_worker_it_says_what_to_run_and_ctrl_c_ends_it(
     )
     assert process.stdout is not None
     first = await asyncio.to_thread(process.stdout.readline)
-    assert first.startswith("No worker polls 'workflow-stream-task-queue' yet")
+    assert re.match(r"No worker polls 'workflow-stream-task-queue-[0-9a-f]{6}' yet", first)
     assert "python worker.py" in first
     begun = time.monotonic()
     process.send_signal(signal.SIGINT)

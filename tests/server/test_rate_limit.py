@@ -101,6 +101,6 @@ async def test_a_reader_and_a_publisher_under_a_rate_limit_back_off_and_lose_not
             assert calls["QueryWorkflow"] <= 5 * WINDOW, calls
             assert calls["SignalWorkflowExecution"] <= 5 * WINDOW, calls
             assert told(await reading) == [(1, 1)]
-            assert reader.trouble is None
+            await eventually(lambda: reader.trouble is None)  # its last call may still pause
         await asyncio.wait_for(stream.flush(), LIMIT)
         assert await stream.get_offset() == 2

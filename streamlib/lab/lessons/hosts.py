@@ -7,23 +7,20 @@ is: `streamlib/scenarios/hub.py`.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import uuid
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
+from streamlib.lab.lessons.notes import Notes
 from streamlib.lab.session import Session
-from streamlib.scenarios.home import home, location
 from streamlib.scenarios.hub import HubInput, HubWorkflow
 
 _PREFIX = "hub-"
+_hubs = Notes("hosts")
 
 FORGOTTEN = timedelta(hours=24)
 """After this long the server ends a hub that nobody closed."""
@@ -41,7 +38,7 @@ async def host(session: Session, *, again: bool = False) -> WorkflowHandle[HubWo
         hub = await lab.host(session)
         stream = WorkflowStreamClient.create(session.client, hub.id)
     """
-    if again and (known := [each for each in _known() if each.startswith(_PREFIX)]):
+    if again and (known := [each for each in _hubs.read() if each.startswith(_PREFIX)]):
         last = session.client.get_workflow_handle_for(HubWorkflow.run, known[-1])
         if await _is_open(last):
             return last
@@ -65,11 +62,11 @@ def client_handle(client: Client, hub_id: str) -> WorkflowHandle[HubWorkflow, st
 async def close_hosts(session: Session) -> int:
     """Close every hub that this notebook started; how many were still open. Idempotent."""
     closed = 0
-    for hub_id in _known():
+    for hub_id in _hubs.read():
         with suppress(RPCError):  # closed already, or unknown to this server
             await client_handle(session.client, hub_id).signal(HubWorkflow.close)
             closed += 1
-    _write([])
+    _hubs.write([])
     return closed
 
 
@@ -82,29 +79,11 @@ async def _is_open(handle: WorkflowHandle[Any, Any]) -> bool:
         raise
 
 
-def _file() -> Path:
-    """One file a notebook: two notebooks that run at once never close each other's hubs."""
-    notebook = os.environ.get("JPY_SESSION_NAME", "")  # Jupyter's server sets it: the path
-    return location() / "hosts" / f"{hashlib.sha256(notebook.encode()).hexdigest()[:16]}.json"
-
-
 def remember(hub_id: str) -> None:
     """Let `close_hosts` close this one, if nobody does before."""
-    _write([*_known(), hub_id])
+    _hubs.write([*_hubs.read(), hub_id])
 
 
 def forget(hub_id: str) -> None:
     """It was closed."""
-    _write([each for each in _known() if each != hub_id])
-
-
-def _known() -> list[str]:
-    with suppress(OSError, ValueError):
-        return [str(hub_id) for hub_id in json.loads(_file().read_text())]
-    return []
-
-
-def _write(hub_ids: list[str]) -> None:
-    home()
-    _file().parent.mkdir(mode=0o700, exist_ok=True)
-    _file().write_text(json.dumps(hub_ids))
+    _hubs.write([each for each in _hubs.read() if each != hub_id])

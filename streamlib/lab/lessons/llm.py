@@ -7,31 +7,31 @@ worker runs: `streamlib/scenarios/llm.py`.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import sys
 import textwrap
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
+from streamlib.lab.lessons.notes import Notes
 from streamlib.lab.machine import scripted, workers
 from streamlib.lab.machine.scripted import Scripted
 from streamlib.lab.machine.workers import Worker
 from streamlib.lab.session import Session
-from streamlib.scenarios.home import home, location
-from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMInput, LLMWorkflow, source
+from streamlib.scenarios.connect import task_queue
+from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMInput, LLMWorkflow
+from streamlib.scenarios.model import settings, source
 from streamlib.scenarios.terminal import plain
 
 WORKER = "llm-worker"
 COMMAND = (sys.executable, "-m", "streamlib.lab.machine.llm_worker")
+
+_questions = Notes("llm")
 
 WIDTH = 88
 """Columns of the text in a cell's output."""
@@ -68,12 +68,14 @@ class LLM:
     async def ask(self, prompt: str) -> WorkflowHandle[LLMWorkflow, str]:
         """Start an `LLMWorkflow` with this prompt; return its handle."""
         workflow_id = f"llm-{uuid.uuid4().hex[:8]}"
-        _remember([*_asked(), workflow_id])  # before it exists: the kernel may be restarted here
+        _questions.write(
+            [*_questions.read(), workflow_id]
+        )  # before it exists: the kernel may be restarted here
         await self.client.start_workflow(
             LLMWorkflow.run,
             LLMInput(prompt),
             id=workflow_id,
-            task_queue=LLM_TASK_QUEUE,
+            task_queue=task_queue(LLM_TASK_QUEUE),
             execution_timeout=FORGOTTEN,
         )
         return self.client.get_workflow_handle_for(LLMWorkflow.run, workflow_id)
@@ -85,9 +87,11 @@ class LLM:
 
         Args:
             kind: `drop` (the connection breaks), `cut` (it closes in good order, too early),
-                `stall` (no more tokens), or an HTTP status such as `429`.
+                `stall` (no more tokens), `keep-alive` (the same, with signs of life), `length`
+                (the model's limit of tokens), `refuse` (the model does), or an HTTP status such
+                as `429`.
             times: How many requests.
-            after: How many tokens come first, unless it is a status.
+            after: How many tokens come first, unless it is a status or a refusal.
             retry_after: Seconds that the server asks to wait for, with a status.
 
         Raises:
@@ -109,10 +113,10 @@ class LLM:
 
         Idempotent.
         """
-        for workflow_id in _asked():
+        for workflow_id in _questions.read():
             with suppress(RPCError):  # done already, or unknown to this server
                 await self.client.get_workflow_handle(workflow_id).terminate("its lesson is over")
-        _remember([])
+        _questions.write([])
         await self.worker.stop()
         if self.server is not None:
             await scripted.stop()
@@ -134,8 +138,10 @@ async def start_llm(session: Session, *, quiet: bool = False) -> LLM:
 
     Raises:
         LabError: The scripted LLM did not start.
+        NoLLMError: What the environment says cannot be used.
         WorkerDiedError: The worker died while it started; holds the end of its log.
     """
+    settings()  # refused here, not by a worker that dies
     named, server = source(), None
     if named is None:
         server = await scripted.start()
@@ -143,7 +149,7 @@ async def start_llm(session: Session, *, quiet: bool = False) -> LLM:
         named = str(server)
     purpose = server.base_url if server else named
     worker = await workers.start(
-        WORKER, task_queue=LLM_TASK_QUEUE, command=COMMAND, purpose=purpose
+        WORKER, task_queue=task_queue(LLM_TASK_QUEUE), command=COMMAND, purpose=purpose
     )
     llm = LLM(session.client, worker, named, server)
     if not quiet:
@@ -186,21 +192,3 @@ class _Text:
 
     def __repr__(self) -> str:
         return self._text
-
-
-def _file() -> Path:
-    """One file a notebook, as for the hosts."""
-    notebook = os.environ.get("JPY_SESSION_NAME", "")
-    return location() / "llm" / f"{hashlib.sha256(notebook.encode()).hexdigest()[:16]}.json"
-
-
-def _asked() -> list[str]:
-    with suppress(OSError, ValueError):
-        return [str(workflow_id) for workflow_id in json.loads(_file().read_text())]
-    return []
-
-
-def _remember(workflow_ids: list[str]) -> None:
-    home()
-    _file().parent.mkdir(mode=0o700, exist_ok=True)
-    _file().write_text(json.dumps(workflow_ids))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from streamlib.lab.machine import scripted
-from streamlib.scenarios.llm import source
+from streamlib.scenarios.model import source
 from streamlib.scenarios.worker import main
 
 

@@ -116,6 +116,8 @@ def last() -> Scripted | None:
 
 async def stop() -> None:
     """Stop it, whoever started it. Idempotent."""
+    if last() is None:
+        return
     async with processes.only_one(NAME):
         if recorded := processes.last(NAME):
             await recorded.stop()

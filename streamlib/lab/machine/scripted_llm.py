@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import re
 import time
 from collections.abc import AsyncIterator
@@ -31,6 +32,18 @@ from streamlib.lab.machine.scripted import PACE
 
 MODEL = "scripted"
 CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
+
+KINDS = {
+    "drop": "the connection breaks",
+    "cut": "it closes in good order, too early",
+    "stall": "no more tokens",
+    "keep-alive": "no more tokens, but a sign of life every tenth of a second",
+    "length": "the model's limit of tokens is reached",
+    "refuse": "the model refuses to answer",
+}
+"""The ways in which an answer can go wrong, once it has begun well: with HTTP status 200."""
+
+REFUSAL = "I cannot help with that."
 
 PARAGRAPHS = [
     "A model sends its answer token by token. Between it and the reader stand processes and "
@@ -59,21 +72,24 @@ def tokens_of(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Fault:
-    """How the next requests fail.
+    """How the next requests fail, or do not say what was asked for.
 
-    `kind` is `drop` (the connection breaks), `cut` (it closes in good order, too early), `stall`
-    (no more tokens), or an HTTP status such as `429`.
+    `kind` is one of `KINDS`, or an HTTP status such as `429`.
     """
 
     kind: str
     after: int = 10
-    """Tokens that come first, for `drop`, `cut` and `stall`."""
+    """Tokens that come first, unless it is a status or a refusal."""
     retry_after: float | None = None
     """Seconds for the `Retry-After` header of a status."""
 
     def __post_init__(self) -> None:
-        if self.kind not in ("drop", "cut", "stall") and not re.fullmatch("[45]\\d\\d", self.kind):
-            raise ValueError(f"{self.kind!r} is none of drop, cut, stall or a status from 400 on")
+        if self.kind not in KINDS and not re.fullmatch("[45]\\d\\d", self.kind):
+            raise ValueError(f"{self.kind!r} is none of {', '.join(KINDS)} or a status from 400 on")
+        if type(self.after) is not int or self.after < 0:
+            raise ValueError(f"after is {self.after!r}: it takes a number of tokens")
+        if self.retry_after is not None and not math.isfinite(self.retry_after):
+            raise ValueError(f"retry_after is {self.retry_after!r}: it takes seconds")
 
 
 @dataclass
@@ -112,17 +128,21 @@ class TokenStream(StreamingResponse):
 async def completions(request: Request) -> Response:
     """`POST /v1/chat/completions`."""
     script: Script = request.app.state.script
+    if not _is_json(request):
+        return _error(415, "not_json", "application/json, please")
     try:
         asked = await request.json()
     except ValueError:
         return _error(400, "invalid_json", "the body is no JSON")
+    if not isinstance(asked, dict):
+        return _error(400, "invalid_json", "the body is no JSON object")
     number, fault = script.next_request()
     if fault and fault.kind.isdigit():
         return _refuse(request, fault)
     text = text_of(number)
     if not asked.get("stream"):
         message = {"role": "assistant", "content": text}
-        return JSONResponse(_chunk(number, "chat.completion", message=message, stop=True))
+        return JSONResponse(_chunk(number, "chat.completion", message=message, reason="stop"))
     broken = fault is not None and fault.kind == "drop"
     return TokenStream(_events(request, script, number, text, fault), broken=broken)
 
@@ -133,14 +153,22 @@ async def _events(
     """The answer as server-sent events, up to the fault, if there is to be one."""
     kind = "chat.completion.chunk"
     tokens = tokens_of(text)
-    for token in tokens[: fault.after] if fault else tokens:
-        yield _event(_chunk(number, kind, delta={"role": "assistant", "content": token}))
+    says = "content"
+    if fault and fault.kind == "refuse":
+        tokens, says = tokens_of(REFUSAL), "refusal"
+    elif fault:
+        tokens = tokens[: fault.after]
+    for token in tokens:
+        yield _event(_chunk(number, kind, delta={"role": "assistant", says: token}))
         await asyncio.sleep(script.pace)
-    if fault and fault.kind == "stall":
+    if fault and fault.kind in ("stall", "keep-alive"):
         while not await request.is_disconnected():
             await asyncio.sleep(0.1)
-    if not fault:
-        yield _event(_chunk(number, kind, delta={}, stop=True))
+            if fault.kind == "keep-alive":
+                yield ": still here\n\n"
+    if not fault or fault.kind in ("length", "refuse"):
+        reason = "length" if fault and fault.kind == "length" else "stop"
+        yield _event(_chunk(number, kind, delta={}, reason=reason))
         yield "data: [DONE]\n\n"
 
 
@@ -148,8 +176,15 @@ def _event(value: object) -> str:
     return f"data: {json.dumps(value)}\n\n"
 
 
-def _chunk(number: int, kind: str, *, stop: bool = False, **content: object) -> dict[str, object]:
-    choice = {"index": 0, **content, "finish_reason": "stop" if stop else None}
+def _is_json(request: Request) -> bool:
+    """Asked for by name, a page on the web cannot send it here without being asked first."""
+    return request.headers.get("content-type", "").partition(";")[0] == "application/json"
+
+
+def _chunk(
+    number: int, kind: str, *, reason: str | None = None, **content: object
+) -> dict[str, object]:
+    choice = {"index": 0, **content, "finish_reason": reason}
     return {
         "id": f"scripted-{number}",
         "object": kind,
@@ -184,13 +219,14 @@ async def control(request: Request) -> Response:
     """`GET /control` tells the script; `POST` changes it: `{"faults": [...], "pace": 0.1}`."""
     script: Script = request.app.state.script
     if request.method == "POST":
-        # Asked for by name, a page on the web cannot send it here without being asked first.
-        if request.headers.get("content-type") != "application/json":
+        if not _is_json(request):
             return _error(415, "not_json", "application/json, please")
         try:
             change = await request.json()
             faults = [Fault(**fault) for fault in change.get("faults", [])]
             pace = float(change.get("pace", script.pace))
+            if math.isnan(pace):
+                raise ValueError("pace is no number of seconds")
         except (ValueError, TypeError, AttributeError) as error:
             return _error(400, "invalid", str(error))
         script.pace = min(max(pace, 0.0), 5.0)

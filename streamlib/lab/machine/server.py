@@ -3,7 +3,8 @@
 Owns the dev server's life: its ports, its database file, its profile file and when it counts as
 ready. Its process is its own, so no kernel restart touches it; it listens on loopback only. A
 server that the environment or a Temporal profile names is never started, stopped or changed.
-Where the binary comes from: `binary.py`. How others find it: `scenarios/connect.py`.
+Where the binary comes from: `binary.py`. Its page, and from where it is seen: `page.py`. How
+others find it: `scenarios/connect.py`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +23,40 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from streamlib.lab.errors import LabError, ServerUnavailableError
-from streamlib.lab.machine import binary, processes
-from streamlib.lab.machine.binary import Say
+from streamlib.lab.machine import binary, page, processes
+from streamlib.lab.machine.binary import Binary, Say
 from streamlib.lab.machine.processes import Process
 from streamlib.scenarios.connect import Target, connect, target
-from streamlib.scenarios.home import home, profile_path
+from streamlib.scenarios.home import HomeError, home, profile_path, write_private
+from streamlib.scenarios.program import in_one_line
 
 NAME = "server"
 HOST = "127.0.0.1"
-GRPC_PORT, UI_PORT = 7233, 8233
+PORTS = {"grpc_port": 7233, "ui_port": 8233, "http_port": 7238}
+"""Those of the dev server, where they are free: the service, its page, its HTTP API."""
+
+NO_BROWSER = "no-browser.invalid"
+"""The one Host that the HTTP API answers: a name that nobody can have, so that no page in a
+browser gets in. Nothing of ours uses that API, and it can not be switched off."""
+
 READY_TIMEOUT = 45.0
 """Seconds a dev server may take from its start to its first answer."""
+
+
+RESET = (
+    "its database {database} {why}. `streamlib doctor --reset` moves it aside and begins a new "
+    "one; or move it away yourself."
+)
+KNOWN = {
+    "database or disk is full": "The disk is full: make room, then try again.",
+    "no space left on device": "The disk is full: make room, then try again.",
+    "file is not a database": RESET.replace("{why}", "is not one"),
+    "database disk image is malformed": RESET.replace("{why}", "is damaged"),
+    "no such table": RESET.replace("{why}", "is not one of this server's"),
+    "no such column": RESET.replace("{why}", "is of another version of the server"),
+    "schema": RESET.replace("{why}", "is of another version of the server"),
+}
+"""Words in the log of a server that did not start, and what they mean."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +74,7 @@ class Server:
     namespace: str
     """The namespace that clients use."""
     ui_url: str | None
-    """The web page of the dev server; None for a server that is not ours."""
+    """Its web page as the browser reaches it; None if it cannot, or the server is not ours."""
     process: Process | None
     """The dev server's process; None for a server that is not ours."""
 
@@ -126,6 +151,8 @@ async def start(*, say: Say = print) -> Server:
     Raises:
         ServerUnavailableError: The configured server does not answer, there is no binary to be
             had, or the dev server died; says which, and what to do.
+        HomeError: The state folder cannot be used.
+        CancelledError: Cancelled; what was begun is ended.
     """
     goal = target()
     if goal.external:
@@ -133,21 +160,26 @@ async def start(*, say: Say = print) -> Server:
         return _external(goal)
     async with processes.only_one(NAME):
         running = processes.find(NAME)
-        if running is None:
+        if running is None or not _complete(running.facts):
+            await processes.end_marked(NAME)  # one that nobody could note: it has our database
             return await _launch(await binary.obtain(say))
         await running.resume()
         await _until_ready(running)
-        _write_profile(running)
+        _write_profile(running.facts["address"])
         return _ours(running)
 
 
 async def status() -> Server | None:
     """The server in use if it answers now; None if it does not, or none was started."""
     found = last()
-    if found and found.alive and not found.paused:
-        with suppress(ServerUnavailableError):
-            await connect()
-            return found
+    if found is None or not found.alive or found.paused:
+        return None
+    if not found.external:
+        # At its own address: without a profile, somebody else may answer at the usual one.
+        return found if await _answers(found.address) else None
+    with suppress(ServerUnavailableError):
+        await connect()
+        return found
     return None
 
 
@@ -157,7 +189,7 @@ def last() -> Server | None:
     if goal.external:
         return _external(goal)
     recorded = processes.last(NAME)
-    return _ours(recorded) if recorded else None
+    return _ours(recorded) if recorded and _complete(recorded.facts) else None
 
 
 async def stop() -> None:
@@ -165,54 +197,79 @@ async def stop() -> None:
 
     A server that is not ours is left alone.
     """
+    if processes.last(NAME) is None:
+        return
     async with processes.only_one(NAME):
         if recorded := processes.last(NAME):
             await recorded.stop(grace=10.0)
             profile_path().unlink(missing_ok=True)
 
 
-async def _launch(program: Path) -> Server:
+def database() -> Path:
+    """The dev server's SQLite file; SQLite keeps more beside it, under longer names."""
+    return home() / "temporal.db"
+
+
+async def _launch(program: Binary) -> Server:
     """Start it on the ports it had before if they are free; somebody may be quicker: try again."""
     for last_try in (False, False, False, True):
-        process = _spawn(program, *await _choose_ports())
+        process = _spawn(program, await _choose_ports())
         try:
+            _write_profile(process.facts["address"])  # now: this may be cut short at any moment
             await _until_ready(process)
-        except ServerUnavailableError:
-            await process.stop()
+            return _ours(process)
+        except BaseException as error:
+            await asyncio.shield(_undo(process))
             # Not its last lines only: a hundred lines of a Go panic may follow.
-            if last_try or "address already in use" not in process.log_tail(1000):
+            taken = "address already in use" in processes.tail(process.log, 1000)
+            if last_try or not taken or not isinstance(error, ServerUnavailableError):
                 raise
-        else:
-            _write_profile(process)
-            break
-    return _ours(process)
+    raise AssertionError("the last try returns or raises")
 
 
-def _spawn(program: Path, grpc_port: int, ui_port: int) -> Process:
-    command = [str(program), "server", "start-dev", "--ip", HOST, "--ui-ip", HOST]
-    command += ["--port", str(grpc_port), "--ui-port", str(ui_port)]
-    command += ["--db-filename", str(_database()), "--log-level", "error"]
+async def _undo(process: Process) -> None:
+    """End what was begun, with all that it started, and leave nothing that points to it."""
+    await process.stop(grace=2.0)
+    await processes.end_marked(NAME)
+    profile_path().unlink(missing_ok=True)
+
+
+def _spawn(program: Binary, ports: Mapping[str, int]) -> Process:
+    command = [str(program.path), "server", "start-dev", "--ip", HOST, "--ui-ip", HOST]
+    command += ["--port", str(ports["grpc_port"]), "--ui-port", str(ports["ui_port"])]
+    command += ["--http-port", str(ports["http_port"])]
+    command += ["--dynamic-config-value", f'frontend.httpAllowedHosts=["{NO_BROWSER}"]']
+    command += ["--db-filename", str(_usable_database()), "--log-level", "error"]
+    command += page.options(ports["ui_port"])
     # It needs none of our settings, and no key that a worker may need.
     strangers = ("TEMPORAL_", "OPENAI_")
     env = {key: value for key, value in os.environ.items() if not key.startswith(strangers)}
     facts = {
-        "address": f"{HOST}:{grpc_port}",
-        "grpc_port": str(grpc_port),
-        "ui_port": str(ui_port),
+        "address": f"{HOST}:{ports['grpc_port']}",
+        "binary": str(program),
+        **{name: str(port) for name, port in ports.items()},
     }
     try:
         return processes.spawn(NAME, command, facts=facts, env=env)
     except OSError as error:
-        raise ServerUnavailableError(
-            f"{program} cannot be run ({error}). Remove or replace it, then try again."
-        ) from error
+        raise ServerUnavailableError(in_one_line(error) or f"{program.path}: {error}") from error
 
 
-def _database() -> Path:
-    path = home() / "temporal.db"
+def _usable_database() -> Path:
+    path = database()
+    if path.is_symlink():
+        raise HomeError(f"{path} is a link, which is not followed. Remove it, then try again.")
     if path.is_file() and path.stat().st_size == 0:
         path.unlink()  # a first start that was cut short: an empty file gets no schema
     return path
+
+
+def _complete(facts: Mapping[str, str]) -> bool:
+    """Whether a record tells all that is needed: a damaged one counts as none."""
+    try:
+        return bool(facts["address"]) and all(0 < int(facts[name]) < 65536 for name in PORTS)
+    except (KeyError, ValueError):
+        return False
 
 
 async def _until_ready(process: Process) -> None:
@@ -231,6 +288,9 @@ async def _until_ready(process: Process) -> None:
         else:
             await asyncio.sleep(0.05)
             continue
+        log = process.log_tail(1000)
+        if known := next((says for words, says in KNOWN.items() if words in log.lower()), None):
+            raise ServerUnavailableError(f"{why} {known.format(database=database())}")
         raise ServerUnavailableError(f"{why} Its log ({process.log}) ends:\n{process.log_tail()}")
 
 
@@ -253,19 +313,19 @@ async def _answers(address: str) -> bool:
         return False
 
 
-async def _choose_ports() -> tuple[int, int]:
+async def _choose_ports() -> dict[str, int]:
     """The ports it had before it died, else the usual ones, else the next that are free.
 
     Never one that the system would hand out by itself: while a server is down, a client that
     keeps trying such a port can end up connected to itself, and hold it.
     """
-    if before := processes.last(NAME):
-        grpc, ui = int(before.facts["grpc_port"]), int(before.facts["ui_port"])
+    if (before := processes.last(NAME)) and _complete(before.facts):
+        had = {name: int(before.facts[name]) for name in PORTS}
         for _ in range(20):  # what a killed process held may take a moment to be let go
-            if is_free(grpc) and is_free(ui):
-                return grpc, ui
+            if all(map(is_free, had.values())):
+                return had
             await asyncio.sleep(0.1)
-    return first_free(GRPC_PORT), first_free(UI_PORT)
+    return {name: first_free(usual) for name, usual in PORTS.items()}
 
 
 def first_free(usual: int) -> int:
@@ -293,20 +353,20 @@ def is_free(port: int) -> bool:
     return True
 
 
-def _write_profile(process: Process) -> None:
+def _write_profile(address: str) -> None:
     """Say where the server is in Temporal's own format, for code that does not know the lab."""
-    text = f'[profile.default]\naddress = "{process.facts["address"]}"\nnamespace = "default"\n'
-    (home() / profile_path().name).write_text(text)
+    text = f'[profile.default]\naddress = "{address}"\nnamespace = "default"\n'
+    write_private(home() / profile_path().name, text)
 
 
 def _ours(process: Process) -> Server:
     return Server(
         address=process.facts["address"],
         namespace="default",
-        ui_url=f"http://{HOST}:{process.facts['ui_port']}",
+        ui_url=page.link(int(process.facts["ui_port"])),
         process=process,
     )
 
 
 def _external(goal: Target) -> Server:
-    return Server(goal.address, goal.namespace, ui_url=None, process=None)
+    return Server(goal.address, goal.namespace, ui_url=page.external_link(), process=None)

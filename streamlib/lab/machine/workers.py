@@ -13,18 +13,13 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client
-from temporalio.service import RPCError
-
 from streamlib.lab.errors import LabError, WorkerDiedError
 from streamlib.lab.machine import processes
 from streamlib.lab.machine.processes import Process
 from streamlib.scenarios import TASK_QUEUE
 from streamlib.scenarios.connect import connect, target
-from streamlib.scenarios.worker import identity
+from streamlib.scenarios.connect import task_queue as queue_named
+from streamlib.scenarios.worker import identity, polls
 
 READY_TIMEOUT = 60.0
 """Seconds a worker may take from its start to its first poll."""
@@ -92,7 +87,7 @@ class Worker:
         return (
             self.alive
             and not self.paused
-            and await _polls(await connect(), self.task_queue, self.identity)
+            and await polls(await connect(), self.task_queue, self.identity)
         )
 
     async def kill(self) -> None:
@@ -140,7 +135,7 @@ class Worker:
 async def start(
     name: str = "worker",
     *,
-    task_queue: str = TASK_QUEUE,
+    task_queue: str | None = None,
     command: Sequence[str] = COMMAND,
     purpose: str = "",
 ) -> Worker:
@@ -151,15 +146,17 @@ async def start(
 
     Args:
         name: One worker a name.
-        task_queue: The queue to poll.
+        task_queue: The queue to poll; None means that of scenarios 1 to 4.
         command: The program to run; it gets `--task-queue` and must poll under `identity(pid)`.
-        purpose: What else it was set up for, in a word; kept on disk, so no secret.
+        purpose: What else it was set up for, in a word; kept on disk, so no secret. A worker
+            without one asks no LLM, and is given nobody's key.
 
     Raises:
         ServerUnavailableError: No server answers.
         WorkerDiedError: It died while it started; holds the end of its log.
     """
     await connect()  # a worker without a server would only die less clearly
+    task_queue = task_queue or queue_named(TASK_QUEUE)
     async with processes.only_one(name):
         running = processes.find(name)
         if running and _fits(running, task_queue, purpose):
@@ -168,6 +165,8 @@ async def start(
             return Worker(running)
         if running:
             await running.stop()
+        else:
+            await processes.end_marked(name)  # one that nobody could note
         return Worker(await _launch(name, task_queue, command, purpose))
 
 
@@ -200,14 +199,23 @@ async def _launch(name: str, task_queue: str, command: Sequence[str], purpose: s
             "purpose": purpose,
             "command": json.dumps(list(command)),
         },
-        env={**os.environ, "PYTHONPATH": processes.python_path(), "PYTHONUNBUFFERED": "1"},
+        env=_environment(purpose),
     )
     try:
         await _until_polling(process)
-    except WorkerDiedError:
-        await process.stop()  # nothing to find again
+    except (WorkerDiedError, asyncio.CancelledError):
+        await asyncio.shield(process.stop(grace=1.0))  # nothing to find again
         raise
     return process
+
+
+def _environment(purpose: str) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if purpose or not _is_key(key)}
+    return {**kept, "PYTHONPATH": processes.python_path(), "PYTHONUNBUFFERED": "1"}
+
+
+def _is_key(name: str) -> bool:
+    return name.startswith("OPENAI_")
 
 
 def _facts(name: str) -> Mapping[str, str]:
@@ -231,7 +239,7 @@ async def _until_polling(process: Process) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + READY_TIMEOUT
     queue = process.facts["task_queue"]
-    while not await _polls(client, queue, identity(process.pid)):
+    while not await polls(client, queue, identity(process.pid)):
         if not process.alive:
             code = process.exit_code
             how = "" if code is None else f" (exit code {code})"
@@ -244,23 +252,3 @@ async def _until_polling(process: Process) -> None:
                 f"{READY_TIMEOUT:.0f} s. Try `await worker.restart()`; its log: {process.log}"
             )
         await asyncio.sleep(0.05)
-
-
-async def _polls(client: Client, task_queue: str, name: str) -> bool:
-    """Whether `name` is among the pollers for workflows and for activities."""
-    for kind in (
-        TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-    ):
-        request = DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=task_queue),
-            task_queue_type=kind,
-        )
-        try:
-            answer = await client.workflow_service.describe_task_queue(request)
-        except RPCError:
-            return False
-        if name not in {poller.identity for poller in answer.pollers}:
-            return False
-    return True

@@ -16,6 +16,7 @@ from streamlib.lab.lessons.llm import WORKER
 from streamlib.lab.machine import scripted, workers
 from streamlib.scenarios.connect import connect
 from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMInput, LLMWorkflow
+from streamlib.scenarios.model import NoLLMError
 from streamlib.scenarios.transcript import RetryEvent, TextDelta
 from tests.lab.conftest import Program
 
@@ -80,7 +81,9 @@ async def test_a_cell_starts_it_finds_it_again_and_ends_it_with_what_it_had_left
     await llm.fail("429", times=2)
     assert llm.server is not None
     assert [each["kind"] for each in (await llm.server.control())["faults"]] == ["429", "429"]
-    with pytest.raises(lab.LabError, match="none of drop, cut, stall"):
+    with pytest.raises(
+        lab.LabError, match="none of drop, cut, stall, keep-alive, length, refuse or a status"
+    ):
         await llm.fail("explode")
     await llm.worker.kill()
     left = await llm.ask("nobody answers this")
@@ -98,6 +101,26 @@ async def test_a_cell_starts_it_finds_it_again_and_ends_it_with_what_it_had_left
     assert "llm-worker" not in known
     assert scripted.last() is None
     assert (await lab.status()).ok
+
+
+async def test_settings_that_cannot_be_used_are_told_in_the_cell(
+    session: lab.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary\n")
+    with pytest.raises(NoLLMError, match="OPENAI_API_KEY has a character"):
+        await lab.start_llm(session)
+    assert WORKER not in workers.names()
+
+
+async def test_worker_py_refuses_settings_that_cannot_work_in_one_line(
+    server: str, tmp_path: Path
+) -> None:
+    program = Program(["worker.py", "--llm"], tmp_path / "output", {"LLM_TIMEOUT": "abc"})
+    assert program.ends() == 1
+    assert program.printed.splitlines()[-1] == (
+        "worker.py: LLM_TIMEOUT is 'abc'; it takes seconds, from above 0 to 600."
+    )
+    assert "Traceback" not in program.printed
 
 
 async def test_a_worker_of_another_llm_is_replaced_and_a_real_one_fails_when_it_likes(

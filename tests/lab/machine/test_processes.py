@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from streamlib.lab.machine import processes
+from streamlib.scenarios.home import HomeError
 
 pytestmark = pytest.mark.usefixtures("own_home")
 
@@ -106,16 +107,12 @@ async def test_a_killed_process_is_dead_but_remembered() -> None:
     assert remembered.facts == {"port": "1"}
 
 
-@pytest.mark.parametrize("seconds", [10, 1_000_000_000])
-async def test_a_pid_that_now_belongs_to_somebody_else_is_not_touched(
-    own_home: Path, seconds: float
-) -> None:
+async def test_a_pid_that_now_belongs_to_somebody_else_is_not_touched(own_home: Path) -> None:
     stranger = subprocess.Popen(SLEEPER, stdout=subprocess.DEVNULL)
     try:
         record = own_home / "run" / "one.json"
         record.parent.mkdir(parents=True)
-        created = psutil.Process(stranger.pid).create_time() - seconds
-        record.write_text(json.dumps({"pid": stranger.pid, "created": created, "facts": {}}))
+        record.write_text(json.dumps({"pid": stranger.pid, "born": "1000.0", "facts": {}}))
         assert processes.find("one") is None
         mistaken = processes.last("one")
         assert mistaken is not None
@@ -164,3 +161,103 @@ async def test_the_lock_lets_one_in_at_a_time() -> None:
             inside -= 1
 
     await asyncio.gather(*(enter() for _ in range(5)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+async def test_a_clock_that_steps_takes_no_process_for_dead(own_home: Path, tmp_path: Path) -> None:
+    """As on a machine that wakes up: the boot moves in wall time, and every birth with it."""
+    process = processes.spawn("one", SLEEPER)
+    try:
+        proc = tmp_path / "proc"
+        proc.mkdir()
+        for path in Path("/proc").iterdir():
+            (proc / path.name).symlink_to(path)
+        (proc / "stat").unlink()
+        stat = Path("/proc/stat").read_text()
+        now = stat.split("btime ")[1].split()[0]
+        (proc / "stat").write_text(stat.replace(f"btime {now}", f"btime {int(now) + 5}"))
+        look = (
+            f"import psutil; psutil.PROCFS_PATH = {str(proc)!r}\n"
+            "from streamlib.lab.machine import processes\n"
+            f"assert abs(psutil.boot_time() - {now}) == 5\n"
+            "found = processes.find('one'); print(found and found.pid)"
+        )
+        found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True)
+        assert found.stdout.strip() == str(process.pid), found.stderr
+    finally:
+        await process.stop()
+
+
+async def test_a_process_of_before_a_reboot_is_not_ours(own_home: Path) -> None:
+    process = processes.spawn("one", SLEEPER)
+    try:
+        record = own_home / "run" / "one.json"
+        saved = json.loads(record.read_text())
+        boot, _, ticks = saved["born"].rpartition(" ")
+        record.write_text(json.dumps({**saved, "born": f"{boot[::-1]} {ticks}"}))
+        assert processes.find("one") is None
+    finally:
+        await process.stop()
+
+
+async def test_one_that_nobody_could_note_is_found_by_its_mark_and_ended(own_home: Path) -> None:
+    process = processes.spawn("one", SLEEPER)
+    await until_up(process)
+    (own_home / "run" / "one.json").unlink()  # as if we had been killed before it was written
+    assert [found.pid for found in processes.marked("one")] == [process.pid]
+    assert processes.marked("on") == []
+    assert await processes.end_marked("two") == []
+    assert await processes.end_marked() == [process.pid]
+    assert not process.alive
+
+
+async def test_this_process_and_those_above_it_are_never_ended(own_home: Path) -> None:
+    code = (
+        "import asyncio\nfrom streamlib.lab.machine import processes\n"
+        "print(asyncio.run(processes.end_marked()), flush=True)"
+    )
+    process = processes.spawn("one", [sys.executable, "-c", code])
+    assert await process.gone(20)
+    assert (process.log_tail(), process.exit_code) == ("[]", 0)
+    await process.stop()
+
+
+async def test_what_it_started_in_its_session_ends_with_it(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    process = processes.spawn("one", ["sh", "-c", f"sleep 600 & echo $! > {note}; wait"])
+    await until(process, lambda: note.exists() and note.read_text() != "")
+    child = psutil.Process(int(note.read_text()))
+    await process.stop()
+    psutil.wait_procs([child], 5)
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+async def test_only_what_this_very_process_started_is_mine(own_home: Path) -> None:
+    process = processes.spawn("one", SLEEPER)
+    try:
+        assert process.mine
+        look = "from streamlib.lab.machine import processes; print(processes.find('one').mine)"
+        found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True)
+        assert found.stdout.strip() == "False"
+    finally:
+        await process.stop()
+
+
+async def test_a_link_in_the_place_of_a_log_is_replaced(own_home: Path, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    (own_home / "logs").mkdir(parents=True, mode=0o700)
+    own_home.chmod(0o700)
+    (own_home / "logs" / "one.log").symlink_to(precious)
+    process = processes.spawn("one", SLEEPER)
+    await until_up(process)
+    await process.stop()
+    assert precious.read_text() == "precious"
+
+
+async def test_one_that_cannot_be_noted_is_not_left_behind(own_home: Path) -> None:
+    own_home.mkdir(mode=0o700)
+    (own_home / "run").write_text("a file in the place of the folder")
+    with pytest.raises(HomeError):
+        processes.spawn("one", SLEEPER)
+    assert processes.marked() == []

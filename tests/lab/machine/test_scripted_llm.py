@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from streamlib import lab
 from streamlib.lab.doctor import listening
 from streamlib.lab.machine import processes, scripted
-from streamlib.lab.machine.scripted_llm import PARAGRAPHS, Fault, text_of, tokens_of
+from streamlib.lab.machine.scripted_llm import PARAGRAPHS, REFUSAL, Fault, text_of, tokens_of
 
 MESSAGES = [{"role": "user", "content": "why?"}]
 
@@ -96,6 +97,7 @@ async def test_it_is_streamed_a_token_at_a_time(server: scripted.Scripted) -> No
         ({"kind": "drop", "after": 7}, 7, openai.APIConnectionError),
         ({"kind": "drop", "after": 0}, 0, openai.APIConnectionError),
         ({"kind": "stall", "after": 3}, 3, openai.APITimeoutError),
+        # (A client that waits for bytes never gives up on `keep-alive`: see below.)
         ({"kind": "429", "retry_after": 1.5}, 0, openai.RateLimitError),
         ({"kind": "500"}, 0, openai.InternalServerError),
         ({"kind": "401"}, 0, openai.AuthenticationError),
@@ -121,17 +123,61 @@ async def test_a_cut_closes_in_good_order_but_without_an_end(server: scripted.Sc
 
 
 async def test_what_it_does_not_understand_it_refuses(server: scripted.Scripted) -> None:
-    for change in ({"faults": [{"kind": "200"}]}, {"faults": [{"no": 1}]}, {"pace": "slow"}):
+    for change in (
+        {"faults": [{"kind": "200"}]},
+        {"faults": [{"no": 1}]},
+        {"faults": [{"kind": "cut", "after": -1}]},
+        {"faults": [{"kind": "cut", "after": "x"}]},
+        {"faults": [{"kind": "429", "retry_after": math.nan}]},
+        {"pace": "slow"},
+        {"pace": math.nan},
+    ):
         with pytest.raises(lab.LabError, match="scripted LLM says"):
             await server.control(**change)
     with pytest.raises(ValueError, match="drop, cut, stall"):
         Fault("explode")
 
 
-def call(port: int, host: str, content_type: str) -> int:
+@pytest.mark.parametrize(
+    ("kind", "came", "reason"), [("length", 4, "length"), ("refuse", 5, "stop")]
+)
+async def test_a_model_may_be_cut_off_or_refuse_and_the_answer_is_still_200(
+    server: scripted.Scripted, kind: str, came: int, reason: str
+) -> None:
+    await server.control(faults=[{"kind": kind, "after": 4}])
+    text, refusal = await next_text(server), ""
+    pieces, reasons = [], []
+    async with openai.AsyncOpenAI(api_key="k", base_url=server.base_url) as client:
+        async for chunk in await client.chat.completions.create(
+            model="scripted", messages=MESSAGES, stream=True
+        ):
+            pieces += [chunk.choices[0].delta.content or chunk.choices[0].delta.refusal or ""]
+            refusal += chunk.choices[0].delta.refusal or ""
+            reasons += [chunk.choices[0].finish_reason]
+    assert [each for each in reasons if each] == [reason]
+    said = tokens_of(text)[:4] if kind == "length" else tokens_of(REFUSAL)
+    assert ([piece for piece in pieces if piece], len(said)) == (said, came)
+    assert refusal == (REFUSAL if kind == "refuse" else "")
+
+
+async def test_signs_of_life_without_a_token_hold_a_client_that_waits_for_bytes(
+    server: scripted.Scripted,
+) -> None:
+    await server.control(faults=[{"kind": "keep-alive", "after": 3}])
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(ask(server, timeout=0.5), 2)
+
+
+def call(
+    port: int,
+    host: str,
+    content_type: str,
+    path: str = "/control",
+    body: object = {"pace": 0},
+) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     headers = {"Host": host, "Content-Type": content_type}
-    connection.request("POST", "/control", json.dumps({"pace": 0}), headers)
+    connection.request("POST", path, json.dumps(body), headers)
     status = connection.getresponse().status
     connection.close()
     return status
@@ -141,6 +187,15 @@ async def test_no_page_of_the_web_can_talk_to_it(server: scripted.Scripted) -> N
     own = f"127.0.0.1:{server.port}"
     assert await asyncio.to_thread(call, server.port, own, "application/json") == 200
     assert await asyncio.to_thread(call, server.port, own, "text/plain") == 415
+    completions = "/v1/chat/completions"
+    asked = (server.port, own, "text/plain", completions, {"stream": True})
+    assert await asyncio.to_thread(call, *asked) == 415
+    for body in ([], "x", None, 7):
+        asked = (server.port, own, "application/json", completions, body)
+        assert await asyncio.to_thread(call, *asked) == 400
+        if body is not None:
+            asked = (server.port, own, "application/json", "/control", body)
+            assert await asyncio.to_thread(call, *asked) == 400
     named = f"evil.example:{server.port}"
     assert await asyncio.to_thread(call, server.port, named, "application/json") == 400
     assert listening(server.process.pid) == [own]

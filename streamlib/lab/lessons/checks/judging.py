@@ -22,7 +22,7 @@ from streamlib.errors import shown
 from streamlib.lab.lessons import hosts
 from streamlib.lab.lessons.lesson import arrived
 from streamlib.scenarios import TASK_QUEUE
-from streamlib.scenarios.connect import connect
+from streamlib.scenarios.connect import connect, task_queue
 from streamlib.scenarios.hub import HubInput, HubWorkflow
 
 PATIENCE = 4.0
@@ -56,7 +56,7 @@ async def fresh_stream() -> AsyncIterator[WorkflowStreamClient]:
         HubWorkflow.run,
         HubInput(hub_id),
         id=hub_id,
-        task_queue=TASK_QUEUE,
+        task_queue=task_queue(TASK_QUEUE),
         execution_timeout=timedelta(minutes=5),
     )
     slow = cast("WorkflowHandle[Any, Any]", _SlowToSignal(hub))
