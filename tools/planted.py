@@ -83,7 +83,7 @@ SURVIVORS = [
         "streamlib/host/stream.py",
         "self._stream.updates += 1",
         "pass",
-        "tests/server/test_limits.py",
+        "tests/server/test_limits.py::test_updates_are_counted_and_speak_for_a_roll_over",
     ),
     Mutant(
         "any process with the same number is ours",
@@ -305,7 +305,8 @@ HOST = [
         "streamlib/host/stream.py",
         "            self._stream.detaching = False\n",
         "            pass\n",
-        "tests/server/test_limits.py",
+        "tests/faults/test_roll_over.py::"
+        "test_what_does_not_fit_is_refused_before_anything_is_lost_and_polls_open_again",
     ),
 ]
 
