@@ -9,12 +9,13 @@ UV ?= $(BIN)/uv
 UPGRADE ?=
 FAST := not server and not browser and not matrix and not soak
 
-.PHONY: help lab stop test test-all check format lock sizes widgets course bench bench-quick bench-views
+.PHONY: help lab stop test test-all check format lock sizes widgets course mutants bench bench-quick bench-views
 help:
 	@echo "make lab       install, start server and worker, open JupyterLab; Ctrl-C ends them"
 	@echo "make stop      end all that was left running: server, workers, JupyterLab"
-	@echo "make test      every test; make test-all adds the long ones, on each Python there is"
+	@echo "make test      every test, and what they cover; make test-all adds the long ones, on each Python there is"
 	@echo "make check     format, lint, types and the fast tests, in under a minute"
+	@echo "make mutants   plant faults on purpose, and see each caught by a test, in 10 minutes"
 	@echo "make format    put the code into its format"
 	@echo "make lock      write requirements.lock anew; UPGRADE=--upgrade for newer versions"
 	@echo "make course    the notebooks, and their solutions, from course/*.md"
@@ -40,7 +41,7 @@ stop: .venv/.ready
 	@$(BIN)/streamlib stop
 
 test: .venv/.ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov --cov-report=
 
 test-all: test
 	$(BIN)/python -m pytest -m "soak or matrix"
@@ -73,6 +74,9 @@ widgets: $(WIDGETS)/node_modules/.package-lock.json
 
 course: .venv/.ready
 	@$(BIN)/python tools/course.py
+
+mutants: .venv/.ready
+	@$(BIN)/python tools/mutants.py
 
 bench: .venv/.ready
 	@$(BIN)/python -m bench

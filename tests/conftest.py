@@ -19,6 +19,8 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
+pytest_plugins = ["tests.covered"]
+
 
 def pytest_configure() -> None:
     """A time limit around the run ends it as Ctrl-C does: the fixtures still stop the server.

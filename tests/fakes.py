@@ -13,6 +13,7 @@ happens at once, so no test has to sleep until it has.
 from __future__ import annotations
 
 import asyncio
+import selectors
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -127,15 +128,38 @@ async def happens(condition: Callable[[], object]) -> None:
     await asyncio.wait_for(poll(), 5)
 
 
-async def quiet(host: FakeHost) -> None:
-    """Let the other tasks run until they ask the host for nothing more, timers aside."""
-    before = -1
-    for _ in range(50):
-        if before == (before := host.calls.total()):
-            return
-        for _ in range(20):
-            await asyncio.sleep(0)
-    raise AssertionError(f"it asks without end: {host.calls}")
+class _TellingSelector(selectors.DefaultSelector):
+    """Before it waits for the outer world, it tells those who wait for that moment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[asyncio.Future[None]] = []
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        if self.waiting and (timeout is None or timeout > 0):  # nobody has anything to do
+            waiting, self.waiting = self.waiting, []
+            for each in waiting:
+                if not each.done():
+                    each.set_result(None)
+            timeout = 0
+        return super().select(timeout)
+
+
+class TellingLoop(asyncio.SelectorEventLoop):
+    """An event loop that knows when all its tasks wait."""
+
+    def __init__(self) -> None:
+        self.selector = _TellingSelector()
+        super().__init__(self.selector)
+
+
+async def quiet() -> None:
+    """Return when every other task waits for something that has not happened, timers aside."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, TellingLoop)
+    everybody_waits = loop.create_future()
+    loop.selector.waiting.append(everybody_waits)
+    await asyncio.wait_for(everybody_waits, 5)
 
 
 class FakeRun:

@@ -20,7 +20,7 @@ from temporalio.converter import PayloadConverter
 from streamlib.client.feed import Feed
 from streamlib.client.publisher import ClientStats, Publisher
 from streamlib.client.registry import shared_feed
-from streamlib.client.subscriber import Subscription
+from streamlib.client.subscriber import ReadCounts, Subscription
 from streamlib.client.transport import TemporalTransport
 from streamlib.client.watch import StreamWatch
 from streamlib.core.retry import Retry
@@ -89,6 +89,7 @@ class WorkflowStreamClient:
             client.data_converter.payload_converter if client else PayloadConverter.default
         )
         self._topic_types = TopicTypes()
+        self._counts = ReadCounts()
         self._publisher = Publisher(
             self._transport,
             self._converter,
@@ -174,8 +175,8 @@ class WorkflowStreamClient:
 
     @property
     def stats(self) -> ClientStats:
-        """What became of this client's batches so far: a snapshot."""
-        return self._publisher.stats
+        """What became of this client's batches and subscriptions so far: a snapshot."""
+        return self._publisher.stats._replace(**vars(self._counts))
 
     async def __aenter__(self) -> WorkflowStreamClient:
         """Begin to send in the background, every batch interval."""
@@ -331,6 +332,7 @@ class WorkflowStreamClient:
             poll_cooldown=poll_cooldown,
             on_truncated=on_truncated,
             stream_id=stream_id,
+            counts=self._counts,
         )
 
     def watch(self) -> StreamWatch:

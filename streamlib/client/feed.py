@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import weakref
 from collections.abc import Callable
 from datetime import timedelta
@@ -41,6 +42,8 @@ from streamlib.client.tally import Tally
 from streamlib.client.transport import TokenRefusedError, Transport
 from streamlib.core.window import Seat
 
+_log = logging.getLogger("streamlib")
+
 _HOLD = 1.0  # seconds that the follower waits for a read; a longer one goes on beside it
 
 
@@ -62,7 +65,7 @@ class Feed:
         self.follow: Follow | None = None  # of the current run
         self._recall = recall
         self._transport = transport
-        self._patience = Patience(self._tell)
+        self._patience = Patience(self._trouble_changed)
         self.source = Source(transport, self._patience)
         self.newest = Newest(self.source, lambda: self.over, self._fail)
         self._guests: dict[object, None] = {}  # readers and watchers
@@ -168,6 +171,14 @@ class Feed:
         """Let the watchers look."""
         self._bell.set()
         self._bell = asyncio.Event()
+
+    def _trouble_changed(self) -> None:
+        if self._guests:  # else nobody reads any more: nothing is known to be well
+            if (trouble := self.trouble) is not None:
+                _log.warning("The stream %r cannot be read: %s", self.workflow_id, trouble)
+            else:
+                _log.info("The stream %r can be read again", self.workflow_id)
+        self._tell()
 
     def _tell(self) -> None:
         """There is something new for a watcher."""

@@ -212,7 +212,8 @@ class Chain:
         if run_id not in self._runs:
             return True
         if self._runs == [run_id]:
-            if before is None:
+            if before is None:  # it would have had a log of its own
+                self.stream_id = self.stream_id or run_id
                 return False
             self._runs.insert(0, before)
         self._drop(run_id)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from streamlib.client.source import Source
-from streamlib.core.window import Seat, Window
+from streamlib.core.window import WINDOW_BYTES, Seat, Window
 
 COALESCE = 0.01  # seconds between two query reads
 
@@ -87,7 +87,7 @@ class Newest:
         if seat not in self._cooldowns:
             return
         if self.window is None:
-            self.window = Window(end_offset)
+            self.window = Window(end_offset, WINDOW_BYTES)
             self._behind = self._source.progress != progress
         self.window.join(seat)
 

@@ -46,6 +46,12 @@ def shared_feed(key: Hashable, make_transport: Callable[[], Transport]) -> Feed:
     return new
 
 
+def running_feeds() -> list[Feed]:
+    """Those of the running event loop that have not ended: one for each stream that is read."""
+    loop = asyncio.get_running_loop()
+    return [feed for (_, its_loop), feed in _feeds.items() if its_loop is loop]
+
+
 def _recall(key: Hashable, run: Run) -> Follow:
     with _lock:  # taken out: two feeds must not read on in one
         return _kept.pop((key, run.run_id), None) or Follow(run)

@@ -16,6 +16,7 @@ import itertools
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, Literal, TypeVar
 
@@ -44,6 +45,15 @@ _numbers = itertools.count()
 _UPDATE_COOLDOWN = 0.1  # seconds between poll updates, each of which is written to history
 
 
+@dataclass
+class ReadCounts:
+    """What a client's subscriptions have read so far, together."""
+
+    reads: int = 0  # pages that they took, of their own or shared
+    waits: int = 0  # times that one had all there was, and waited for more
+    missed: int = 0  # offsets that were truncated before they were read
+
+
 class Subscription(Generic[T]):
     """Reads one stream from one offset on, following it across roll-overs to its end.
 
@@ -70,8 +80,10 @@ class Subscription(Generic[T]):
         poll_cooldown: timedelta | None = None,
         on_truncated: Literal["skip", "raise"] = "skip",
         stream_id: str | None = None,
+        counts: ReadCounts | None = None,
     ) -> None:
         self._workflow_id = workflow_id
+        self._counts = counts or ReadCounts()
         self._names = [*topics]
         self._open_feed = open_feed
         self._converter = converter
@@ -246,6 +258,7 @@ class Subscription(Generic[T]):
             if not self._page:
                 if feed.over:
                     return await self._finish(feed)
+                self._counts.waits += 1
                 await newest.wait(self._seat)
             return True
         self._seat.idle = False
@@ -289,10 +302,13 @@ class Subscription(Generic[T]):
         if base_offset is None:
             first = page.items[0][0] if page.items else page.next_offset
             base_offset = 0 if self._topics else first
+        before = self._cursor.missed
         self._cursor.skip_to(base_offset)
+        self._counts.missed += self._cursor.missed - before
         return base_offset
 
     def _take(self, page: Page) -> None:
+        self._counts.reads += bool(page.items)
         self._page.extend(page.items)
         self._page_end = page.next_offset
         self._seat.idle = not page.items

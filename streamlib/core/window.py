@@ -200,9 +200,7 @@ class Window:
             return
         if self._all_since is not None:
             self._all_since = self._seen
-        for topic in self._since:
-            if topic not in topics:
-                self._since[topic] = self._seen
+        self._since |= dict.fromkeys(self._since.keys() - topics, self._seen)
 
     def _drop_below(self, offset: int) -> None:
         count = bisect_left(self._offsets, offset)

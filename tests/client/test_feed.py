@@ -7,6 +7,7 @@ import gc
 import itertools
 import random
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -54,9 +55,9 @@ async def test_of_many_readers_one_reads_what_came_while_the_window_opened(host:
     readers = [subscribe(host) for _ in range(50)]
     reading = [asyncio.create_task(take(reader, 2)) for reader in readers]
     await late.reached.wait()
-    await quiet(host)
+    await quiet()
     host.append(1)
-    await quiet(host)
+    await quiet()
     late.release()
     assert await asyncio.gather(*reading) == [[0, 1]] * 50
     assert host.calls["read"] <= 3
@@ -123,7 +124,7 @@ async def test_a_dropped_reader_does_not_stop_the_others(host: FakeHost) -> None
     assert await take(dropped, 1) == [0]
     del dropped
     gc.collect()
-    await quiet(host)
+    await quiet()
     host.append(1)
     assert [(await waiting).data, *await take(kept, 1)] == [0, 1]
     await kept.aclose()
@@ -202,7 +203,7 @@ async def test_a_reader_of_a_new_topic_skips_nothing_that_came_while_the_union_g
     b, everything = subscribe(host, ["b"]), subscribe(host)
     host.append(1, topic="b")
     others = [asyncio.create_task(take(each, n)) for each, n in ((b, 1), (everything, 2))]
-    await quiet(host)
+    await quiet()
     held.release()
     assert (await waiting).data == 0
     assert await asyncio.gather(*others) == [[1], [0, 1]]
@@ -352,7 +353,7 @@ async def test_no_item_is_lost_between_a_readers_own_read_and_the_close(
     blocked = fault()
     host.faults["read"] = [blocked]
     reading = asyncio.create_task(rest(items))
-    await quiet(host)
+    await quiet()
     for number, event in enumerate([*EVENTS, "end"]):
         if number == released_after:
             blocked.release()
@@ -364,7 +365,7 @@ async def test_no_item_is_lost_between_a_readers_own_read_and_the_close(
             case "close":
                 host.close()
         if pauses[number % 2]:
-            await quiet(host)
+            await quiet()
     assert await asyncio.wait_for(reading, 5) == [0, 1, 2][at_the_end:]
     assert items.status is WorkflowExecutionStatus.COMPLETED
 
@@ -401,7 +402,7 @@ async def test_any_interleaving_delivers_every_item_once_or_counts_it_as_missed(
             case "r":
                 host.roll_over()
             case "w":
-                await quiet(host)
+                await quiet()
             case "f":
                 fault = chance.choice([unavailable, busy, LostReply])()
                 host.faults[chance.choice(["read", "read", "history"])].append(fault)
@@ -429,3 +430,15 @@ async def test_any_interleaving_delivers_every_item_once_or_counts_it_as_missed(
         if not topics:
             assert len(offsets) + reader.missed == max(0, host.log.end_offset - start)
         assert reader.status is WorkflowExecutionStatus.COMPLETED
+
+
+async def test_a_reader_that_wants_few_pages_does_not_slow_the_others_down(host: FakeHost) -> None:
+    slow = subscribe(host, poll_cooldown=timedelta(seconds=60))
+    quick = subscribe(host)
+    host.append(0)
+    assert await take(slow, 1) == await take(quick, 1) == [0]
+    for n in range(1, 4):
+        host.append(n)
+        assert await take(quick, 1) == [n]
+    for reader in (slow, quick):
+        await reader.aclose()

@@ -203,6 +203,12 @@ def test_of_a_run_that_never_began_the_one_that_handed_over_is_read_if_there_is_
     assert not chain.never_began("run-1", None), "there is no other"
 
 
+def test_an_attempt_that_never_began_would_have_had_a_log_of_its_own() -> None:
+    chain = Chain(Run("run-2", "run-1", 3))
+    assert not chain.never_began("run-2", None)
+    assert chain.identity == "run-2"
+
+
 def test_a_log_that_a_roll_over_forgot_is_replaced_and_the_old_one_is_read_on() -> None:
     chain = Chain(Run("run-1", "run-1", 3))
     chain.rolled_over("run-2")

@@ -15,9 +15,9 @@ from temporalio.common import RawValue
 from temporalio.converter import PayloadConverter
 from temporalio.service import RPCError
 
-from streamlib.client.registry import shared_feed
+from streamlib.client.registry import running_feeds, shared_feed
 from streamlib.client.source import BEYOND
-from streamlib.client.subscriber import Subscription, open_subscriptions
+from streamlib.client.subscriber import ReadCounts, Subscription, open_subscriptions
 from streamlib.client.transport import PollQueryMissingError
 from streamlib.errors import (
     InvalidOffsetError,
@@ -59,6 +59,7 @@ def subscribe(
     poll_cooldown: timedelta | None = None,
     on_truncated: Literal["skip", "raise"] = "skip",
     stream_id: str | None = None,
+    counts: ReadCounts | None = None,
 ) -> Subscription[Any]:
     return Subscription(
         lambda: shared_feed(host.key, lambda: FakeTransport(host)),
@@ -70,6 +71,7 @@ def subscribe(
         poll_cooldown=poll_cooldown,
         on_truncated=on_truncated,
         stream_id=stream_id,
+        counts=counts,
     )
 
 
@@ -90,13 +92,13 @@ async def rest(items: Subscription[Any]) -> list[Any]:
 async def waits(host: FakeHost, items: Subscription[Any]) -> asyncio.Task[Any]:
     """A task that waits for the next item: there is none yet."""
     task = asyncio.create_task(items.__anext__())
-    await quiet(host)
+    await quiet()
     assert not task.done()
     return task
 
 
 def feeds_running() -> int:
-    return sum("Feed" in repr(task) for task in asyncio.all_tasks())
+    return len(running_feeds())
 
 
 # --- what it delivers
@@ -158,7 +160,7 @@ async def test_beyond_the_end_it_waits_and_does_not_disturb_the_others(host: Fak
         first = await waits(host, ahead)
         second = await waits(host, behind)
         reads = host.calls["read"]
-        await quiet(host)
+        await quiet()
         assert host.calls["read"] - reads <= 1, "a reader at the end does not query in a loop"
         host.append(2, 3, 4)
         assert ((await first).offset, (await second).offset) == (4, 2)
@@ -952,7 +954,7 @@ async def test_others_items_that_came_and_went_while_it_waited_are_no_gap(
         before = host.calls["read"]
         host.append(*range(10), topic="other")
         await happens(lambda: host.calls["read"] > before)
-        await quiet(host)
+        await quiet()
         if look:
             assert items.position == 11
         host.truncate(11)
@@ -1038,15 +1040,73 @@ async def test_who_asks_an_ended_subscription_again_and_again_can_be_stopped(
     closed = subscribe(host)
     await closed.aclose()
 
+    turns = 0
+
     async def for_ever(each: Subscription[Any]) -> None:
+        nonlocal turns
         while True:
+            turns += 1
             async for _ in each:
                 pass
 
     for each in (items, closed):
-        task = asyncio.create_task(for_ever(each))
-        for _ in range(5):
-            await asyncio.sleep(0)
+        task, before = asyncio.create_task(for_ever(each)), turns
+        await happens(lambda before=before: turns > before + 3)
         task.cancel()
         await asyncio.wait([task], timeout=5)
         assert task.cancelled()
+
+
+# --- what can be watched
+
+
+async def test_reads_waits_and_misses_are_counted(host: FakeHost) -> None:
+    counts = ReadCounts()
+    host.append(0, 1, 2)
+    async with subscribe(host, counts=counts) as items:
+        assert await take(items, 3) == [0, 1, 2]
+        assert counts == ReadCounts(reads=1)
+        waiting = await waits(host, items)
+        host.append(3)
+        await waiting
+        assert counts == ReadCounts(reads=2, waits=1)
+        host.append(4, 5)
+        host.truncate(5)
+        assert await take(items, 1) == [5]
+        assert (counts.missed, items.missed) == (1, 1)
+    async with subscribe(host, from_offset=2, counts=counts) as items:
+        assert await take(items, 1) == [5]
+    assert counts.missed == 4, "those of all subscriptions"
+
+
+async def test_each_change_of_trouble_is_logged_once_and_nothing_in_normal_life(
+    host: FakeHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="streamlib")
+    host.append(0)
+    async with subscribe(host) as items:
+        assert await take(items, 1) == [0]
+        waiting = await waits(host, items)
+        host.append(1)
+        await waiting
+        assert caplog.records == []
+        host.faults["read"] = [unavailable("no worker")] * 3
+        host.append(2)
+        assert await take(items, 1) == [2]
+        assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
+            ("WARNING", "The stream 'order-1' cannot be read: no worker"),
+            ("INFO", "The stream 'order-1' can be read again"),
+        ]
+
+
+async def test_a_reader_that_leaves_in_trouble_does_not_say_that_all_is_well(
+    host: FakeHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="streamlib")
+    host.faults["read"] = [unavailable("no worker")] * 50
+    items = subscribe(host)
+    reading = asyncio.create_task(items.__anext__())
+    await happens(lambda: items.trouble)
+    await items.aclose()
+    await asyncio.wait([reading])
+    assert [record.levelname for record in caplog.records] == ["WARNING"]

@@ -63,8 +63,7 @@ async def now(watch: StreamWatch) -> RunSnapshot:
     said = await look(watch)
     while True:
         task = asyncio.create_task(look(watch))
-        for _ in range(50):
-            await asyncio.sleep(0)
+        await quiet()
         if not task.done():
             task.cancel()
             await asyncio.wait([task])
@@ -112,10 +111,10 @@ async def test_what_happens_meanwhile_is_told_once_as_it_is_then(host: FakeHost)
         await now(watch)
         for number in range(1, 5):
             host.note(signaled(number))
-        await quiet(host)
+        await quiet()
         assert (await look(watch)).signals == 4
         waiting = asyncio.create_task(look(watch))
-        await quiet(host)
+        await quiet()
         assert not waiting.done(), "there is nothing new"
         host.append(1)
         assert (await waiting).progress == 1
@@ -234,14 +233,17 @@ async def test_who_asks_an_ended_watch_again_and_again_can_be_stopped(host: Fake
     watch = watching(host)
     await rest_of(watch)
 
+    turns = 0
+
     async def for_ever() -> None:
+        nonlocal turns
         while True:
+            turns += 1
             async for _ in watch:
                 pass
 
     task = asyncio.create_task(for_ever())
-    for _ in range(5):
-        await asyncio.sleep(0)
+    await happens(lambda: turns > 3)
     task.cancel()
     await asyncio.wait([task], timeout=5)
     assert task.cancelled()
@@ -434,7 +436,7 @@ async def test_readers_that_come_and_go_beside_a_watch_get_every_item(
             case "r":
                 host.roll_over()
             case "w":
-                await quiet(host)
+                await quiet()
             case "f":
                 fault = chance.choice([unavailable, busy, LostReply])()
                 host.faults[chance.choice(["read", "read", "history"])].append(fault)
@@ -459,7 +461,7 @@ async def test_a_dropped_watch_leaves_also_in_the_middle_of_a_wait(host: FakeHos
     watch = watching(host)
     await now(watch)
     waiting = asyncio.create_task(anext(watch))
-    await quiet(host)
+    await quiet()
     waiting.cancel()
     await asyncio.wait([waiting])
     del watch, waiting
@@ -486,7 +488,7 @@ async def test_closing_ends_the_iteration_also_for_a_task_that_waits(host: FakeH
     await now(one)
     await now(two)
     waiting = asyncio.create_task(anext(one))
-    await quiet(host)
+    await quiet()
     await one.aclose()
     await one.aclose()
     with pytest.raises(StopAsyncIteration):
@@ -511,7 +513,7 @@ async def test_a_cancelled_wait_loses_nothing(host: FakeHost) -> None:
     async with watching(host) as watch:
         await now(watch)
         waiting = asyncio.create_task(anext(watch))
-        await quiet(host)
+        await quiet()
         waiting.cancel()
         await asyncio.wait([waiting])
         host.note(signaled(1))
@@ -522,7 +524,7 @@ async def test_two_tasks_on_one_watch_raise(host: FakeHost) -> None:
     async with watching(host) as watch:
         await now(watch)
         waiting = asyncio.create_task(anext(watch))
-        await quiet(host)
+        await quiet()
         with pytest.raises(RuntimeError, match="another task"):
             await anext(watch)
         waiting.cancel()

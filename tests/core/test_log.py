@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -177,3 +179,11 @@ class LogAgainstAList(RuleBasedStateMachine):
 
 TestLogAgainstAList = LogAgainstAList.TestCase
 TestLogAgainstAList.settings = settings(max_examples=50, deadline=None)
+
+
+def test_what_is_truncated_takes_no_room_any_more() -> None:
+    log = log_of("ab" * 5_000)
+    full = len(pickle.dumps(log))
+    log.truncate(9_990)
+    assert len(pickle.dumps(log)) < full / 50
+    assert letters(log.read(0, ["b"])) == "bbbbb"

@@ -94,6 +94,35 @@ def test_one_that_wanted_all_leaves_what_it_has_seen_to_those_that_joined_it() -
     assert not window.holds(4, frozenset())
 
 
+def test_it_asks_for_all_as_long_as_one_is_left_that_wants_all() -> None:
+    first, second = seat(), seat()
+    window = opened(3, first, second)
+    window.leave(first)
+    assert window.topics == frozenset()
+    assert window.holds(3, frozenset())
+    window.leave(second)
+    assert not window.holds(3, frozenset())
+
+
+def test_what_was_asked_for_is_held_though_another_topic_joined_meanwhile() -> None:
+    window = opened(0, seat(0, "a"))
+    window.join(seat(0, "b"))
+    window.take(page(5, (2, "a")), 0, {"a"})
+    assert window.holds(0, frozenset("a"))
+    assert not window.holds(0, frozenset("b"))
+    assert window.holds(5, frozenset("ab"))
+
+
+def test_one_that_comes_behind_the_newest_page_finds_its_own_item_there() -> None:
+    window = opened(0, seat(0, "a", "b"))
+    window.take(page(3, (1, "b"), (2, "a")), 0, {"a", "b"})
+    window.take(page(6), 0, {"a", "b"})
+    late = seat(1, "a")
+    window.join(late)
+    assert window.advance(late)
+    assert late.cursor.position == 2
+
+
 def test_a_position_beyond_the_end_is_held_and_waits_for_its_offset() -> None:
     ahead = seat(7)
     window = opened(2, ahead)

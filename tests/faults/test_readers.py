@@ -19,6 +19,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from streamlib import WorkflowStreamClient
+from streamlib.client.registry import running_feeds
 from streamlib.scenarios.home import checkout
 from tests.faults.actors import Author, Steps, follow, reader
 from tests.faults.conftest import Starter
@@ -151,7 +152,7 @@ async def test_a_dozen_opened_and_dropped_cost_nobody_anything(
     assert told(await take(kept, 1)) == told(await take(late, 1)) == [(1, 1)]
     del kept, late
     gc.collect()
-    await eventually(lambda: not any("Feed" in repr(task) for task in asyncio.all_tasks()))
+    await eventually(lambda: not running_feeds())
 
 
 async def test_a_slow_reader_next_to_a_fast_one_meets_truncation_with_exact_gaps(

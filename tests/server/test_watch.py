@@ -21,6 +21,7 @@ from temporalio.converter import DataConverter
 from temporalio.worker import Worker
 
 from streamlib import RunSnapshot, StreamWatch, WaitingBatch, WorkflowStreamClient
+from streamlib.client.registry import running_feeds
 from streamlib.wire import shapes
 from tests.server import hosts
 from tests.server.conftest import Start
@@ -273,7 +274,7 @@ async def test_twenty_watches_and_subscriptions_share_one_wait(
     readers = [stream.subscribe() for stream in streams]
     assert [told(await take(reader, 1)) for reader in readers] == [[(0, 0)]] * 20
     await asyncio.gather(*(until(watch, lambda said: said.caught_up) for watch in watches))
-    assert sum("Feed" in repr(task) for task in asyncio.all_tasks()) == 1
+    assert len(running_feeds()) == 1
     progress = watches[0].progress
     await hub.signal("say", args=["t", [1]])
     await asyncio.gather(

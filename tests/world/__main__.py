@@ -1,27 +1,37 @@
 """`python -m tests.world SEED ...`: live through worlds, and show the least that is wrong.
 
-Exits with 1 if something is.
+With `--plan FILE` through the one whose plan, as it was printed, is in a file. Exits with 1 if
+something is wrong.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 
-from tests.world.plan import Plan, generate, shrink
+from tests.world.plan import Plan, Reader, Step, generate, shrink
 from tests.world.world import violations
 
+WELL = "nothing is wrong"
 
-def report(seed: int) -> str:
+
+def report(plan: Plan) -> str:
     """What is wrong in a world, and the smallest plan in which the same is."""
-    plan = generate(seed)
     wrong = violations(plan)
     if not wrong:
-        return f"seed {seed}: nothing is wrong"
+        return f"seed {plan.seed}: {WELL}"
     kind = _kind(wrong[0])
     least = shrink(plan, lambda other: kind in map(_kind, violations(other)))
-    lines = [f"seed {seed}, at its least:", *_told(least), *violations(least)[:5]]
-    return "\n".join(lines)
+    lines = [f"seed {plan.seed}, at its least:", *_told(least), *violations(least)[:5]]
+    return "\n".join([*lines, "its plan, for `python -m tests.world --plan FILE`:", repr(least)])
+
+
+def read(text: str) -> Plan:
+    """The plan that was printed."""
+    plan = eval(text, {"Plan": Plan, "Step": Step, "Reader": Reader})
+    assert isinstance(plan, Plan)
+    return plan
 
 
 def _kind(wrong: str) -> str:
@@ -39,6 +49,10 @@ def _told(plan: Plan) -> list[str]:
 
 
 if __name__ == "__main__":
-    told = [report(int(seed)) for seed in sys.argv[1:]]
+    if sys.argv[1:2] == ["--plan"]:
+        plans = [read(Path(name).read_text("utf-8")) for name in sys.argv[2:]]
+    else:
+        plans = [generate(int(seed)) for seed in sys.argv[1:]]
+    told = [report(plan) for plan in plans]
     print("\n\n".join(told))
-    sys.exit(any("nothing is wrong" not in text for text in told))
+    sys.exit(any(WELL not in text for text in told))

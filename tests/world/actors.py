@@ -5,7 +5,10 @@ Each holds what it sees against the naive model (`server.Truth`) as it goes, and
 
     1 no lost write    2 no phantom    3 no duplicate    4 order    5 atomic batches
     6 agreement    7 contiguity    8 no silent skip    9 monotonic    11 incarnation
-    12 honest end    13 cancelling loses nothing    14 liveness    20 own misses only
+    12 honest end    13 cancelling loses nothing, and leaves nothing    14 liveness
+    16 bounds    20 own misses only
+
+The others (10, 15, 18, 19) server and network hold.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from typing import Any
 
 from temporalio.client import WorkflowExecutionStatus
 
+from streamlib.client import newest
+from streamlib.client.feed import Feed
 from streamlib.client.publisher import Publisher
 from streamlib.client.registry import shared_feed
 from streamlib.client.subscriber import Subscription
@@ -111,16 +116,23 @@ class Author:
                 case "flush":
                     await self.flush()
                 case "cancel":
-                    flush = asyncio.ensure_future(self.publisher.flush())
-                    await asyncio.wait([flush], timeout=step.how)
-                    flush.cancel()
-                    [ended] = await asyncio.gather(flush, return_exceptions=True)
-                    if isinstance(ended, Exception):
-                        self._hear(ended)
+                    await self._cancelled_flush(step.how)
                 case "pause":
                     await asyncio.sleep(step.how)
+                case "abandon":  # and come back, when the stream has forgotten who this is
+                    await self._cancelled_flush(0.003)
+                    await asyncio.sleep(step.how)
+                    await self.flush()
                 case "crash":
                     await self._crash()
+
+    async def _cancelled_flush(self, seconds: float) -> None:
+        flush = asyncio.ensure_future(self.publisher.flush())
+        await asyncio.wait([flush], timeout=seconds)
+        flush.cancel()
+        [ended] = await asyncio.gather(flush, return_exceptions=True)
+        if isinstance(ended, Exception):
+            self._hear(ended)
 
     async def _crash(self) -> None:
         """Its process dies: nothing of it is sent any more. Another one takes over its name."""
@@ -141,11 +153,11 @@ class Follower:
         self.waits_since: float | None = None
         self.returned = False  # and nothing was read since
         self.items: Subscription[Any] | None = None
+        self.feed: Feed | None = None
 
     def subscribe(self, from_offset: Any, stream_id: str | None) -> Subscription[Any]:
-        key = (self.server.number, self.plan.process)
         return Subscription(
-            lambda: shared_feed(key, lambda: SimTransport(self.server)),
+            self._open_feed,
             CONVERTER,
             list(self.plan.topics),
             from_offset,
@@ -154,12 +166,25 @@ class Follower:
             stream_id=stream_id,
         )
 
+    def _open_feed(self) -> Feed:
+        key = (self.server.number, self.plan.process)
+        self.feed = shared_feed(key, lambda: SimTransport(self.server))
+        return self.feed
+
     async def live(self) -> None:
         await asyncio.sleep(self.plan.begins)
         self.items = self.subscribe("latest" if self.plan.latest else 0, None)
+        try:
+            await self._read_to_the_end()
+        finally:
+            await self.items.aclose()
+
+    async def _read_to_the_end(self) -> None:
+        assert self.items is not None
         self.expected = None if self.plan.latest else 0
         count = 0
         while not self.ended:
+            self._hold_bounds()
             try:
                 item = await self._next(self.items)
             except asyncio.TimeoutError:
@@ -184,7 +209,6 @@ class Follower:
                     await asyncio.sleep(self.plan.pause)
                 if self.plan.leaves_after and count % self.plan.leaves_after == 0:
                     await self._come_back()
-        await self.items.aclose()
 
     async def _next(self, items: Subscription[Any]) -> WorkflowStreamItem[Any]:
         self.waits_since = self.server.now if self.waits_since is None else self.waits_since
@@ -223,6 +247,13 @@ class Follower:
             self._hold_gap(truth, self.expected, item.offset, item.missed)
         self.expected = item.offset + 1
         self.waits_since, self.returned = None, False
+        self.server.read.setdefault(log_id, {})[item.data] = item.offset
+
+    def _hold_bounds(self) -> None:
+        """What a process keeps of a stream stays within what was configured."""
+        window = self.feed.newest.window if self.feed is not None else None
+        if window is not None and window.size > newest.WINDOW_BYTES:
+            self.wrong(f"(16) the window has {window.size} bytes")
 
     def _hold_gap(self, truth: Truth, begin: int, offset: int, missed: int) -> None:
         if offset < begin:
@@ -298,7 +329,13 @@ class Follower:
         self.ended = status.name if status else "no status"
         if not run.closed or self.ended != run.closed:
             self.wrong(f"(12) ended with {self.ended}, the run is {run.closed or 'open'}")
-        self._all_was_delivered(self.log_id or run.truth.log_id)
+        # What a roll-over was to hand over nobody knows, if the next run never began.
+        told = run.began or run.attempt > 1
+        if told and self.log_id is not None and self.log_id != run.truth.log_id:
+            self.wrong(f"(11) ended, as if {self.log_id} had not become {run.truth.log_id}")
+        stillborn = not run.began and run.attempt > 1  # it never had a log
+        if self.log_id is not None or not stillborn:
+            self._all_was_delivered(self.log_id or run.truth.log_id)
 
     def _all_was_delivered(self, log_id: str) -> None:
         truth = self._truth(log_id)
@@ -323,6 +360,13 @@ class Follower:
             return []
         return [n for n in range(max(self.expected, truth.base), truth.end) if self._mine(truth, n)]
 
+    def lags(self) -> int:
+        """How far it stands behind the end, though nothing before it is its own."""
+        truth = self._truth(self.log_id or self.server.run.truth.log_id)
+        if self.items is None or truth is None or not self.server.queries:
+            return 0
+        return truth.end - self.items.position
+
     def wrong(self, what: str) -> None:
         self.server.wrong.append(f"{self.name} {what}")
 
@@ -334,6 +378,7 @@ def check_writes(server: Server, authors: list[Author]) -> None:
         counts = Counter(value for _, value in truth.items.values())
         if doubled := [value for value, count in counts.items() if count > 1]:
             server.wrong.append(f"(3) {log_id} has twice: {doubled[:3]}")
+        _check_batches(server, truth)
     for author in authors:
         everywhere = {value for truth in logs.values() for _, value in truth.items.values()}
         if phantoms := author.lost & everywhere:
@@ -353,3 +398,13 @@ def check_writes(server: Server, authors: list[Author]) -> None:
             for life, order in orders.items():
                 if order != sorted(order):
                     server.wrong.append(f"(4) {life}: in the order {order}")
+
+
+def _check_batches(server: Server, truth: Truth) -> None:
+    """Of what a reader got, the whole batch is there: before it and after it, without a gap."""
+    for value, offset in server.read.get(truth.log_id, {}).items():
+        batch = server.batches.get(value, [])
+        begin = offset - batch.index(value) if batch else offset
+        there = [truth.items.get(begin + n, ("", None))[1] for n in range(len(batch))]
+        if there != batch:
+            server.wrong.append(f"(5) {batch} was sent as one, {there} is there from {begin} on")

@@ -60,16 +60,18 @@ class Plan:
 POISON = -1
 """Instead of a size: the codec fails on it."""
 
-TROUBLE = ("kill", "down", "throttle", "reset", "fail", "forget", "roll", "fleeting")
+TROUBLE = ("kill", "down", "throttle", "reset", "fail", "forget", "roll", "fleeting",
+           "stillborn")  # fmt: skip
+NEW_LOGS = ("fail", "reset", "forget", "stillborn")
 FAULTS = {
     "lost": 0.1, "hangs": 0.03, "late": 0.1, "deaf": 0.1, "delayed": 0.1, "doubled": 0.1,
     "rate": 0.05, "busy": 0.15,
 }  # fmt: skip
 HAPPENS = {
     "append": 12, "truncate": 8, "roll": 5, "forget": 1, "fail": 1, "reset": 1, "kill": 3,
-    "down": 2, "throttle": 1, "hostile": 2, "fleeting": 1,
+    "down": 2, "throttle": 1, "hostile": 2, "fleeting": 1, "stillborn": 1,
 }  # fmt: skip
-WRITES = {"publish": 10, "flush": 5, "cancel": 2, "pause": 1, "crash": 1, "force": 2}
+WRITES = {"publish": 10, "flush": 5, "cancel": 2, "pause": 1, "crash": 1, "force": 2, "abandon": 1}
 
 
 def generate(seed: int) -> Plan:
@@ -83,7 +85,7 @@ def generate(seed: int) -> Plan:
     if calm:
         kinds = {"append": 12, "truncate": 8}
     elif not queries:  # such a host does not say whose log it has, so nobody can tell
-        kinds = {kind: n for kind, n in kinds.items() if kind not in ("fail", "reset", "forget")}
+        kinds = {kind: n for kind, n in kinds.items() if kind not in NEW_LOGS}
     return Plan(
         seed=seed,
         seconds=seconds,
@@ -124,7 +126,7 @@ def _how(chance: random.Random, what: str) -> Any:
             return chance.choice([0.2, 1.5, 5.0])
         case "cancel":
             return chance.choice([0.0, 0.002, 0.5])
-        case "pause":
+        case "pause" | "abandon":
             return chance.choice([3.0, 70.0])
         case _:
             return None

@@ -76,7 +76,7 @@ class Truth:
         self.end += 1
 
     def take(self, publisher: str, sequence: int, items: list[tuple[str, Any]], now: float) -> None:
-        if publisher and sequence <= self.taken.get(publisher, (0, 0.0))[0]:
+        if sequence <= self.taken.get(publisher, (0, 0.0))[0]:
             return
         self.taken[publisher] = (sequence, now)
         for item in items:
@@ -135,6 +135,8 @@ class Server:
         self.limited = False  # whether a call was ever one too many
         self.hung = False  # whether a wait for the next event ever did
         self.swallowed: set[Any] = set()  # what runs got, and were ended before they did it
+        self.batches: dict[Any, list[Any]] = {}  # by each value: all that was sent with it
+        self.read: dict[str, dict[Any, int]] = {}  # by log: where readers got what
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._begin(None, None, Truth("run-1"))
@@ -268,6 +270,11 @@ class Server:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
+    def strangers(self) -> list[str]:
+        """What goes on in the world besides the server's own doing, and who looks."""
+        mine = {asyncio.current_task(), *self._tasks}
+        return [repr(task.get_coro()) for task in asyncio.all_tasks() - mine]
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -350,6 +357,9 @@ class Server:
                 host.refuse("", error.reason, now)
             else:
                 host.take(batch.items, batch.publisher_id, batch.sequence, now)
+                ages = [now - row.last_seen for _, row in host.publishers.items()]
+                if max(ages) > 1.15 * TTL:
+                    self.wrong.append(f"(16) host: remembers a publisher of {max(ages)} ago")
         elif name == "append":
             for topic, value in argument:
                 host.log.append(encode_item(topic, value, CONVERTER, LIMITS))
@@ -390,8 +400,24 @@ class Server:
             self.wrong.append(
                 f"(10) hand-over: a state of {size:.0f} bytes, and the run is terminated"
             )
+        carried: WorkflowStreamState
         [carried] = CONVERTER.from_payloads(CONVERTER.to_payloads([state]), [WorkflowStreamState])
-        return carried  # type: ignore[no-any-return]
+        self._compare_carried(run.truth, carried)
+        return carried
+
+    def _compare_carried(self, truth: Truth, carried: WorkflowStreamState) -> None:
+        """Hold what the next run gets against the naive model."""
+        log, publishers = restore(carried)
+        rows = {name: row.sequence for name, row in publishers.items()}
+        young = self.now - TTL.total_seconds()
+        known = {name: sequence for name, (sequence, seen) in truth.taken.items() if seen >= young}
+        if (log.end_offset, rows) != (truth.end, known):
+            self.wrong.append(
+                f"(10) hand-over: ends at {log.end_offset} and knows {rows}, "
+                f"not {truth.end} and {known}"
+            )
+        if not truth.base <= log.base_offset <= log.end_offset:
+            self.wrong.append(f"(10) hand-over: begins at {log.base_offset}, not {truth.base}")
 
     def _compare(self, run: SimRun, host: HostedStream) -> None:
         """Hold the host against the naive model."""
@@ -448,6 +474,8 @@ class Server:
             answer = await asyncio.wait_for(do(), timeout)
         except asyncio.TimeoutError:
             raise self.trouble(Cause.OUTAGE, "timed out") from None
+        if kind == "send":  # there is a moment in which it is stored, and nobody knows
+            await asyncio.sleep(self.chance.uniform(0.0005, 0.003))
         if fault == "deaf":
             raise self.trouble(Cause.OUTAGE, "the reply was lost")
         return answer

@@ -7,11 +7,15 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable
+from unittest.mock import patch
 
 from tests.world.actors import Author, Follower, check_writes
 from tests.world.clock import StandstillError, run
 from tests.world.plan import Plan, Step
 from tests.world.server import Server
+
+WINDOW_BYTES = 4_000
+"""As large as windows are here; the real one is a thousand times that."""
 
 RECOVERY = 3.0
 """Seconds after which every reader has what is acknowledged, once all is well again (14)."""
@@ -33,7 +37,8 @@ def violations(plan: Plan, tell: Callable[[str], None] | None = None) -> list[st
     random.seed(plan.seed)  # the client's own chances: pauses between tries
     logging.getLogger("streamlib").setLevel(logging.CRITICAL)  # trouble is all that happens here
     try:
-        return run(_live(plan, tell))
+        with patch("streamlib.client.newest.WINDOW_BYTES", WINDOW_BYTES):
+            return run(_live(plan, tell))
     except StandstillError as error:
         return [f"(14) standstill: {error}"]
     finally:
@@ -71,6 +76,8 @@ async def _live(plan: Plan, tell: Callable[[str], None] | None) -> list[str]:
     for follower in followers:
         if not follower.ended and (left := follower.behind()):
             follower.wrong(f"(14) has not got {left}, though it had the time")
+        elif not follower.ended and (lag := follower.lags()):
+            follower.wrong(f"(20) stands {lag} before the end, and nothing of that is its own")
         if not follower.ended and plan.end and server.run.closed:
             follower.wrong(f"(12) has not ended, {recovery + slowest:g} s after the run")
     for task in reading:
@@ -81,6 +88,9 @@ async def _live(plan: Plan, tell: Callable[[str], None] | None) -> list[str]:
     for author in authors:
         with contextlib.suppress(Exception):
             await author.publisher.stop(hurry=True)
+    await asyncio.sleep(1)
+    if left_over := server.strangers():
+        server.wrong.append(f"(13) nobody is there any more, and there is {left_over}")
     return server.wrong
 
 
@@ -112,8 +122,8 @@ async def _happen(server: Server, step: Step, clients: int) -> None:
             server.signal("truncate", int(server.run.truth.end * step.how))
         case "roll" | "forget" | "fail":
             server.signal(step.what)
-        case "fleeting":  # rolls over, and the next run ends before its first task
-            server.signal("roll")
+        case "fleeting" | "stillborn":  # the next run, or attempt, ends before its first task
+            server.signal("roll" if step.what == "fleeting" else "fail")
             before = server.run
             while server.run is before and not before.closed:
                 await server.changed()

@@ -1,0 +1,56 @@
+"""What the tests have run of the library: shown at the end, and too little is a failure.
+
+A plugin of pytest, at work where it is asked to measure (`pytest --cov`), as `make test` does.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Generator
+
+import coverage
+import pytest
+
+LEAST = {"core": 100.0, "wire": 95.0, "host": 95.0, "client": 95.0}
+"""Per cent of lines and branches, by folder."""
+
+TOLD = pytest.StashKey[str]()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Look at what was measured, once all tests have run."""
+    result = yield  # pytest-cov, inside of this, has written it by now
+    if session.config.getoption("cov_source", None):
+        told, enough = covered()
+        session.config.stash[TOLD] = told
+        session.testsfailed += not enough
+    return result
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Show it."""
+    if told := config.stash.get(TOLD, ""):
+        terminalreporter.section("coverage")
+        terminalreporter.write(told)
+
+
+def covered() -> tuple[str, bool]:
+    """What the data file says of each folder, as text, and whether it is enough."""
+    measured = coverage.Coverage()
+    measured.load()
+    text, enough = io.StringIO(), True
+    for folder, least in LEAST.items():
+        files = io.StringIO()
+        where = [f"*/streamlib/{folder}/*"]
+        total = measured.report(
+            include=where, file=files, show_missing=True, skip_covered=True, precision=1
+        )
+        verdict = "" if total >= least else f", which is less than {least:g} %"
+        enough = enough and not verdict
+        if total < 100:
+            text.write(files.getvalue())
+        text.write(f"streamlib/{folder}: {total:.1f} % of lines and branches{verdict}\n")
+    return text.getvalue(), enough

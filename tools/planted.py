@@ -1,0 +1,379 @@
+"""The mutants: each a fault, where it is planted, and the tests that must notice it.
+
+The first eight once lived through all tests. `WORLD` ones take the mend of a fault out that was
+once found by hand: the simulated world must find it by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+WORLD = "tests/world/test_world.py::test_a_thousand_worlds_keep_every_promise"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One planted fault: in `file`, `old` (which stands there once) becomes `new`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str  # folders, files or tests, parted by spaces
+
+    def apply(self, root: Path) -> None:
+        """Plant it in the checkout at `root`.
+
+        Raises:
+            ValueError: Its text does not stand in the file exactly once.
+        """
+        path = root / self.file
+        text = path.read_text("utf-8") if path.is_file() else ""
+        if (count := text.count(self.old)) != 1:
+            raise ValueError(f"its text stands {count} times in {self.file}, not once")
+        path.write_text(text.replace(self.old, self.new), "utf-8")
+
+
+SURVIVORS = [
+    Mutant(
+        "the window keeps everything",
+        "streamlib/core/window.py",
+        "while len(self._items) > 1 and self._size > self._max_bytes:",
+        "while False:",
+        "tests/core/test_window.py",
+    ),
+    Mutant(
+        "the slowest reader sets the pace of all",
+        "streamlib/client/newest.py",
+        "interval = max(COALESCE, min(self._cooldowns.values(), default=0.0))",
+        "interval = max(COALESCE, max(self._cooldowns.values(), default=0.0))",
+        "tests/client/test_feed.py tests/client/test_subscriber.py",
+    ),
+    Mutant(
+        "a filtered reader stays behind the end of its page",
+        "streamlib/client/subscriber.py",
+        "pass_over(offset + 1 if self._page else max(offset + 1, self._page_end))",
+        "pass_over(offset + 1)",
+        "tests/client/test_subscriber.py",
+    ),
+    Mutant(
+        "a cancelled body waits for the drain",
+        "streamlib/client/client.py",
+        "hurry = exc_type is not None and issubclass(exc_type, asyncio.CancelledError)",
+        "hurry = False",
+        "tests/client/test_client.py",
+    ),
+    Mutant(
+        "the client's own converter is not used",
+        "streamlib/client/client.py",
+        "client.data_converter.payload_converter if client else PayloadConverter.default",
+        "PayloadConverter.default",
+        "tests/client/test_client.py",
+    ),
+    Mutant(
+        "a poll that its run left waiting is no stream",
+        "streamlib/client/transport.py",
+        "if kind in (STREAM_DRAINING, _RUN_CLOSED):",
+        "if kind == STREAM_DRAINING:",
+        "tests/client/test_transport.py",
+    ),
+    Mutant(
+        "updates are not counted",
+        "streamlib/host/stream.py",
+        "self._stream.updates += 1",
+        "pass",
+        "tests/server/test_limits.py::test_updates_are_counted_and_speak_for_a_roll_over",
+    ),
+    Mutant(
+        "any process with the same number is ours",
+        "streamlib/lab/machine/processes.py",
+        "return bool(one) and one == other",
+        "return bool(one)",
+        "tests/lab/machine/test_processes.py",
+    ),
+]
+
+CLASSIC = [
+    Mutant(
+        "dedup off",
+        "streamlib/core/dedup.py",
+        "elif sequence <= row.sequence:",
+        "elif sequence < 0:",
+        "tests/core/test_dedup.py",
+    ),
+    Mutant(
+        "gap silent",
+        "streamlib/core/cursor.py",
+        "            self._unreported += gap\n",
+        "",
+        "tests/core/test_cursor.py",
+    ),
+    Mutant(
+        "sequence not advanced",
+        "streamlib/core/outbox.py",
+        "            self._sequence += 1\n",
+        "            self._sequence = 1\n",
+        "tests/core/test_outbox.py",
+    ),
+    Mutant(
+        "batch split though part of it may be stored",
+        "streamlib/core/outbox.py",
+        "if flight.doubt is not None or len(entries) == 1:",
+        "if len(entries) == 1:",
+        "tests/core/test_outbox.py",
+    ),
+    Mutant(
+        "batch not atomic",
+        "streamlib/core/hosting.py",
+        "        for item in items:\n            self.log.append(item)\n",
+        "        for item in items[:3]:\n            self.log.append(item)\n",
+        WORLD,
+    ),
+    Mutant(
+        "resume off by one",
+        "streamlib/client/subscriber.py",
+        'Cursor(0 if from_offset == "latest" else from_offset)',
+        'Cursor(0 if from_offset == "latest" else from_offset and from_offset + 1)',
+        WORLD,
+    ),
+]
+
+MENDS = [
+    Mutant(
+        "fault 1: a size is topic and data, without frame and escapes",
+        "streamlib/wire/encode.py",
+        "return Item(sys.intern(topic), data, wire_size(topic, data))",
+        "return Item(sys.intern(topic), data, len(topic.encode()) + len(data))",
+        WORLD,
+    ),
+    Mutant(
+        "fault 3: a batch that is refused for good stays in flight",
+        "streamlib/client/publisher.py",
+        "                self._refused(str(error))\n                return\n",
+        "                raise\n",
+        WORLD,
+    ),
+    Mutant(
+        "fault 4: age is looked at only after a failed send",
+        "streamlib/client/publisher.py",
+        "if (old := self._outbox.expire(began)) is not None:",
+        "if retry.trouble and (old := self._outbox.expire(began)) is not None:",
+        WORLD,
+    ),
+    Mutant(
+        "fault 5: who waits does not move past others' items",
+        "streamlib/core/window.py",
+        "        seat.cursor.pass_over(self._seen if own is None else own)\n",
+        "",
+        WORLD,
+    ),
+    Mutant(
+        "fault 6: the log is called after the chain",
+        "streamlib/core/hosting.py",
+        "    if carried is None or run.run_id != run.original_run_id:\n        return run.run_id\n",
+        "    if run:\n        return run.first_run_id\n    assert carried\n",
+        WORLD,
+    ),
+    Mutant(
+        "fault 7: a rate limit counts as a busy buffer",
+        "streamlib/core/retry.py",
+        "        if cause is Cause.BUSY:\n",
+        "        if cause is not Cause.OUTAGE:\n",
+        WORLD,
+    ),
+    Mutant(
+        "fault 8: nobody asks the run before one that never began",
+        "streamlib/client/source.py",
+        "if not self.chain.never_began(run_id, before):",
+        "if before or not before:",
+        WORLD,
+    ),
+    Mutant(
+        "fault 14: what could not be read is not told",
+        "streamlib/client/subscriber.py",
+        "if end is None or end > position:",
+        "if position < 0:",
+        WORLD,
+    ),
+]
+
+CORE = [
+    Mutant(
+        "truncated items stay in the topics' index",
+        "streamlib/core/log.py",
+        "            del offsets[: bisect_left(offsets, up_to_offset)]\n",
+        "",
+        "tests/core/test_log.py",
+    ),
+    Mutant(
+        "a page may hold no item",
+        "streamlib/core/log.py",
+        "if items and size > max_bytes:",
+        "if size > max_bytes:",
+        "tests/core/test_log.py",
+    ),
+    Mutant(
+        "a poll is not told that its offset was truncated",
+        "streamlib/core/hosting.py",
+        "        if self._is_truncated(from_offset):\n",
+        "        if False:\n",
+        "tests/core/test_hosting.py",
+    ),
+    Mutant(
+        "the next cron run has the log of the one before",
+        "streamlib/core/hosting.py",
+        "return run.run_id if run.attempt > 1 or run.cron else run.first_run_id",
+        "return run.run_id if run.attempt > 1 else run.first_run_id",
+        "tests/core/test_hosting.py",
+    ),
+    Mutant(
+        "a retry renews a batch's age",
+        "streamlib/core/outbox.py",
+        "            if self._in_flight.doubt is None:\n",
+        "            if self._in_flight:\n",
+        "tests/core/test_outbox.py",
+    ),
+    Mutant(
+        "halves change places",
+        "streamlib/core/outbox.py",
+        "extendleft([entries[middle:], entries[:middle]])",
+        "extendleft([entries[:middle], entries[middle:]])",
+        "tests/core/test_outbox.py",
+    ),
+    Mutant(
+        "pauses do not grow",
+        "streamlib/core/retry.py",
+        "        self._tries[cause] += 1\n",
+        "",
+        "tests/core/test_retry.py",
+    ),
+    Mutant(
+        "a window holds topics that nobody asked for",
+        "streamlib/core/window.py",
+        "            since = self._seen if self._all_since is None else self._all_since\n",
+        "            since = 0\n",
+        "tests/core/test_window.py",
+    ),
+    Mutant(
+        "nobody is too old to be remembered",
+        "streamlib/core/dedup.py",
+        "            if now - row.last_seen <= ttl\n",
+        "",
+        "tests/core/test_dedup.py",
+    ),
+    Mutant(
+        "a batch has one offset more than items",
+        "streamlib/core/ledger.py",
+        "return batch if offset < _first_offset(batch) + batch.items else None",
+        "return batch if offset <= _first_offset(batch) + batch.items else None",
+        "tests/core/test_ledger.py",
+    ),
+]
+
+HOST = [
+    Mutant(
+        "a handed-over log begins at 0",
+        "streamlib/host/carry.py",
+        "    log = Log(state.base_offset)\n",
+        "    log = Log()\n",
+        "tests/host/test_carry.py",
+    ),
+    Mutant(
+        "limits are not carried",
+        "streamlib/host/carry.py",
+        "limits=None if limits is LEGACY else asdict(limits),",
+        "limits=None,",
+        "tests/host/test_carry.py",
+    ),
+    Mutant(
+        "a state that is too large is not packed",
+        "streamlib/host/carry.py",
+        "        args = build(True)\n",
+        "        args = build(False)\n",
+        "tests/host/test_carry.py",
+    ),
+    Mutant(
+        "the table of publishers is not carried",
+        "streamlib/host/carry.py",
+        "    return log, Publishers(rows)\n",
+        "    return log, Publishers()\n",
+        WORLD,
+    ),
+    Mutant(
+        "a refused hand-over leaves the polls shut",
+        "streamlib/host/stream.py",
+        "            self._stream.detaching = False\n",
+        "            pass\n",
+        "tests/faults/test_roll_over.py::"
+        "test_what_does_not_fit_is_refused_before_anything_is_lost_and_polls_open_again",
+    ),
+]
+
+CLIENT = [
+    Mutant(
+        "what was there at first is no progress",
+        "streamlib/client/follow.py",
+        "if self.caught_up and (not before or any(map(_is_work, events))):",
+        "if self.caught_up and any(map(_is_work, events)):",
+        "tests/client/test_follow.py",
+    ),
+    Mutant(
+        "a retry is taken for a roll-over",
+        "streamlib/client/follow.py",
+        "            return None if by_the_server else began.continued_execution_run_id or None\n",
+        "            return began.continued_execution_run_id or None\n",
+        "tests/client/test_follow.py tests/client/test_transport.py",
+    ),
+    Mutant(
+        "an event that is shown again counts again",
+        "streamlib/client/tally.py",
+        "if event.event_id > self._counted and event.event_type not in _PROVISIONAL:",
+        "if event.event_type not in _PROVISIONAL:",
+        "tests/client/test_tally.py",
+    ),
+    Mutant(
+        "a cancelled send leaves no doubt",
+        "streamlib/client/publisher.py",
+        '                self._outbox.doubt("cancelled before there was an answer")\n',
+        "",
+        "tests/client/test_publisher.py",
+    ),
+    Mutant(
+        "a feed that is over is shared",
+        "streamlib/client/registry.py",
+        "if feed is not None and not feed.over:",
+        "if feed is not None:",
+        "tests/client/test_feed.py tests/client/test_subscriber.py",
+    ),
+    Mutant(
+        "only Python's words say that a handler is missing",
+        "streamlib/client/transport.py",
+        'return "handler" in text or "unknown query" in text',
+        'return "expected but not found" in text',
+        "tests/client/test_edge.py",
+    ),
+    Mutant(
+        "a status's details say nothing",
+        "streamlib/client/status.py",
+        "        if detail.Unpack(failure) and failure.cause:\n",
+        "        if detail.Unpack(failure) and not failure.cause:\n",
+        "tests/client/test_transport.py",
+    ),
+    Mutant(
+        "every run that was terminated was reset",
+        "streamlib/client/feed.py",
+        "if newest.first_run_id == run.first_run_id and newest.run_id != self.run_id:",
+        "if newest.first_run_id == run.first_run_id:",
+        "tests/client/test_feed.py tests/client/test_subscriber.py",
+    ),
+    Mutant(
+        "a slow call stays alone",
+        "streamlib/client/patience.py",
+        "calls = [calls[0], self._begin(call())]",
+        "calls = [calls[0]]",
+        "tests/client/test_patience.py",
+    ),
+]
+
+MUTANTS = [*SURVIVORS, *CLASSIC, *MENDS, *CORE, *HOST, *CLIENT]
