@@ -691,8 +691,12 @@ def test_a_cell_that_blocks_is_said_and_it_recovers(sheet: Sheet, view: View) ->
     views.says_that_a_cell_is_busy(sheet, view)
 
 
-def test_a_restarted_kernel_is_said_and_the_cells_run_again(sheet: Sheet, view: View) -> None:
-    views.says_that_the_kernel_is_gone(sheet, view)
+def test_a_restarted_kernel_is_said_and_the_cells_run_again(lab: Jupyter, browser: Browser) -> None:
+    own = views.open_sheet(browser, lab, "restarted.ipynb")  # the others' kernel lives on
+    view = own.show(EVERYTHING)
+    view.shows(state="live", base=0, end=10, fetched=10)
+    views.says_that_the_kernel_is_gone(own, view)
+    own.page.close()
 
 
 # ---------------------------------------------------------------- streams of every kind
