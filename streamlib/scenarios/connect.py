@@ -99,7 +99,7 @@ async def connect(**options: Any) -> Client:
     Raises:
         ServerUnavailableError: Nobody answers there; names the address and what to do.
     """
-    _pause_at_exit()
+    pause_at_exit()
     goal = target()
     try:
         return await asyncio.wait_for(
@@ -114,7 +114,7 @@ async def connect(**options: Any) -> Client:
 
 
 @cache
-def _pause_at_exit() -> None:
+def pause_at_exit() -> None:
     """Let a program that has called a server wait a moment before it goes down.
 
     The SDK's threads are not done with a call when its result is here: an interpreter that exits in

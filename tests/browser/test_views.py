@@ -793,7 +793,7 @@ def test_a_notebook_that_nobody_trusts_keeps_legible_pictures(
     pictures = foreign.page.locator(".jp-Notebook .sv-picture")
     expect(pictures).to_have_count(course.page.locator(".jp-Notebook .sv").count())
     cells = pictures.nth(1).locator("table").first.locator("tr").nth(1).locator("td")
-    expect(cells).to_have_text([*"××××××NNNN", "‖"])
+    expect(cells).to_have_text([*"××××××EOEO", "‖"])
     assert foreign.seen.foreign == []
     foreign.page.context.close()
 

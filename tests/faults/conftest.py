@@ -51,8 +51,9 @@ async def own_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
     would be taken for it, and would know nothing of our workflows.
     """
     monkeypatch.setenv("STREAMLIB_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(servers, "GRPC_PORT", 12_000 + os.getpid() % 1_000 * 20)
-    monkeypatch.setattr(servers, "UI_PORT", 12_001 + os.getpid() % 1_000 * 20)
+    first = 12_000 + os.getpid() % 1_000 * 20
+    ports = {"grpc_port": first, "ui_port": first + 1, "http_port": first + 2}
+    monkeypatch.setattr(servers, "PORTS", ports)
     yield servers.start
     for name in workers.names():
         await workers.stop(name)

@@ -26,7 +26,7 @@ from streamlib.lab.errors import LabError, ServerUnavailableError
 from streamlib.lab.machine import binary, page, processes
 from streamlib.lab.machine.binary import Binary, Say
 from streamlib.lab.machine.processes import Process
-from streamlib.scenarios.connect import Target, connect, target
+from streamlib.scenarios.connect import Target, connect, pause_at_exit, target
 from streamlib.scenarios.home import HomeError, home, profile_path, write_private
 from streamlib.scenarios.program import in_one_line
 
@@ -303,6 +303,7 @@ def _listens(pid: int, port: int) -> bool:
 
 
 async def _answers(address: str) -> bool:
+    pause_at_exit()
     try:
         client = await asyncio.wait_for(Client.connect(address), 2.0)
         await client.workflow_service.describe_namespace(

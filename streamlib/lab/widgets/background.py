@@ -45,13 +45,18 @@ def ui_of(workflow_id: str, run_id: str) -> str | None:
 
 
 def variables(kind: type) -> Mapping[int, str]:
-    """The notebook's names for its values of a kind, by their `id()`; none outside of IPython."""
+    """The notebook's names for its values of a kind, by their `id()`; none outside of IPython.
+
+    A value in a dict goes by its key there, where no variable holds it.
+    """
     shell = _shell()
     if shell is None:
         return {}
+    own = {name: value for name, value in list(shell.user_ns.items()) if not name.startswith("_")}
+    dicts = [value for value in own.values() if type(value) is dict]
     named: dict[int, str] = {}
-    for name, value in list(shell.user_ns.items()):
-        if isinstance(value, kind) and not name.startswith("_"):
+    for name, value in [*own.items(), *(pair for each in dicts for pair in list(each.items()))]:
+        if isinstance(value, kind) and isinstance(name, str):
             named.setdefault(id(value), name)  # the first: a loop's variable comes later
     return named
 

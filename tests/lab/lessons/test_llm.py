@@ -118,7 +118,7 @@ async def test_worker_py_refuses_settings_that_cannot_work_in_one_line(
     program = Program(["worker.py", "--llm"], tmp_path / "output", {"LLM_TIMEOUT": "abc"})
     assert program.ends() == 1
     assert program.printed.splitlines()[-1] == (
-        "worker.py: LLM_TIMEOUT is 'abc'; it takes seconds, from above 0 to 600."
+        "worker: LLM_TIMEOUT is 'abc'; it takes seconds, from above 0 to 600."
     )
     assert "Traceback" not in program.printed
 
