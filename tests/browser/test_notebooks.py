@@ -65,7 +65,16 @@ def begun() -> dict[str, tuple[Page, Seen]]:
     return {}
 
 
-@pytest.mark.parametrize("name", running.names())
+QUICK = ("00_start", "04_truncate")  # the others run in a kernel, without a page, in any case
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in QUICK else [pytest.mark.soak])
+        for name in running.names()
+    ],
+)
 def test_run_all_in_jupyterlab(
     name: str,
     lab: Jupyter,

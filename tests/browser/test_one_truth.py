@@ -325,7 +325,9 @@ def drive(world: World, seconds: float) -> None:
         world.step()
 
 
-@pytest.mark.parametrize("world", [OURS, PEERS], indirect=True)
+@pytest.mark.parametrize(
+    "world", [OURS, pytest.param(PEERS, marks=pytest.mark.soak)], indirect=True
+)
 def test_what_the_page_says_is_so(world: World) -> None:
     drive(world, 4)
     world.reset()

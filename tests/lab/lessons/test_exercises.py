@@ -75,8 +75,14 @@ async def notebook() -> dict[str, Any]:
 Told = dict[str, list[checks.Verdict]]
 
 
-async def judged(exercises: list[str]) -> Told:
-    """All planted answers of these exercises, some at a time: they mostly wait."""
+def planted(exercise: str, *, every: bool) -> list[tuple[str, str]]:
+    """What is planted there: right ones and a third of the mistakes, or every one."""
+    answers = PLANTED[exercise]
+    return [each for n, each in enumerate(answers) if every or each[1] == RIGHT or n % 3 == 0]
+
+
+async def judged(exercises: list[str], *, every: bool) -> Told:
+    """The planted answers of these exercises, some at a time: they mostly wait."""
     there = await notebook()
     some = asyncio.Semaphore(AT_ONCE)
 
@@ -85,7 +91,8 @@ async def judged(exercises: list[str]) -> Told:
             return await checks.judge(exercise, typed(exercise, answer, there))
 
     async def all_told(exercise: str) -> list[checks.Verdict]:
-        return await asyncio.gather(*(told(exercise, answer) for answer, _ in PLANTED[exercise]))
+        answers = planted(exercise, every=every)
+        return await asyncio.gather(*(told(exercise, answer) for answer, _ in answers))
 
     try:
         return dict(zip(exercises, await asyncio.gather(*map(all_told, exercises)), strict=True))
@@ -93,31 +100,54 @@ async def judged(exercises: list[str]) -> Told:
         await lab.close_hosts(there["session"])
 
 
-@pytest.fixture(scope="module")
-def verdicts(worker: None, request: pytest.FixtureRequest) -> Told:
+def asked_for(request: pytest.FixtureRequest, *, every: bool) -> Told:
     wanted = {
         name for item in request.session.items for name in PLANTED if f"[{name}]" in item.name
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JPY_SESSION_NAME", f"planted-{uuid.uuid4().hex}")
-        return asyncio.run(judged(sorted(wanted)))
+        return asyncio.run(judged(sorted(wanted), every=every))
+
+
+@pytest.fixture(scope="module")
+def some_verdicts(worker: None, request: pytest.FixtureRequest) -> Told:
+    return asked_for(request, every=False)
+
+
+@pytest.fixture(scope="module")
+def all_verdicts(worker: None, request: pytest.FixtureRequest) -> Told:
+    return asked_for(request, every=True)
 
 
 def test_every_exercise_has_at_least_ten_planted_answers_and_a_right_one() -> None:
     assert PLANTED.keys() == EXERCISES.keys()
-    for planted in PLANTED.values():
-        assert len(planted) >= 12
-        assert RIGHT in [hint for _, hint in planted]
+    for answers in PLANTED.values():
+        assert len(answers) >= 12
+        assert RIGHT in [hint for _, hint in answers]
 
 
-@pytest.mark.parametrize("exercise", PLANTED)
-def test_right_answers_pass_and_each_mistake_gets_its_own_hint(
-    exercise: str, verdicts: Told
-) -> None:
+def check(exercise: str, verdicts: Told, *, every: bool) -> None:
     wrong = []
-    for (answer, hint), verdict in zip(PLANTED[exercise], verdicts[exercise], strict=True):
+    answers = planted(exercise, every=every)
+    for (answer, hint), verdict in zip(answers, verdicts[exercise], strict=True):
         if verdict.ok != (hint == RIGHT) or hint not in verdict.says:
             wrong.append((answer, hint, verdict))
         assert "Traceback" not in verdict.says
         assert "streamlib/" not in verdict.says
     assert not wrong, "\n\n".join(f"{answer}\n  {hint!r}: {said}" for answer, hint, said in wrong)
+
+
+@pytest.mark.parametrize("exercise", PLANTED)
+def test_right_answers_pass_and_a_mistake_gets_its_own_hint(
+    exercise: str, some_verdicts: Told
+) -> None:
+    check(exercise, some_verdicts, every=False)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("exercise", PLANTED)
+def test_right_answers_pass_and_each_mistake_gets_its_own_hint(
+    exercise: str, all_verdicts: Told
+) -> None:
+    check(exercise, all_verdicts, every=True)
