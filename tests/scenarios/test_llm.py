@@ -52,7 +52,14 @@ def llm(server: str) -> Iterator[scripted.Scripted]:
             patch.setenv("OPENAI_API_KEY", KEY)
             patch.setenv("OPENAI_BASE_URL", started.base_url)
             patch.setenv("LLM_TIMEOUT", "1")
-            asyncio.run(workers.start("llm-worker", task_queue=LLM_TASK_QUEUE, command=COMMAND))
+            asyncio.run(
+                workers.start(
+                    "llm-worker",
+                    task_queue=LLM_TASK_QUEUE,
+                    command=COMMAND,
+                    purpose="an LLM of tests",
+                )
+            )
             yield started
         finally:
             asyncio.run(workers.stop("llm-worker"))
@@ -62,7 +69,9 @@ def llm(server: str) -> Iterator[scripted.Scripted]:
 @pytest.fixture
 async def worker(llm: scripted.Scripted) -> workers.Worker:
     """Running, whatever the test before did to it."""
-    return await workers.start("llm-worker", task_queue=LLM_TASK_QUEUE, command=COMMAND)
+    return await workers.start(
+        "llm-worker", task_queue=LLM_TASK_QUEUE, command=COMMAND, purpose="an LLM of tests"
+    )
 
 
 @dataclass

@@ -333,7 +333,9 @@ def outcomes(server: str, raw: RawServer) -> Iterator[dict[str, Outcome]]:
 
     async def all_of_them() -> dict[str, Outcome]:
         client = await Client.connect(server)
-        await workers.start("llm-worker", task_queue=LLM_TASK_QUEUE, command=COMMAND)
+        await workers.start(
+            "llm-worker", task_queue=LLM_TASK_QUEUE, command=COMMAND, purpose="an LLM of tests"
+        )
         at_once = asyncio.Semaphore(8)
 
         async def one(name: str) -> Outcome:
