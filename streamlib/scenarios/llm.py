@@ -28,6 +28,7 @@ from temporalio.converter import PayloadConverter
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from streamlib import (
+    StreamLimits,
     StreamNotFoundError,
     WorkflowStream,
     WorkflowStreamClient,
@@ -42,6 +43,10 @@ from .terminal import Screen, ending_quietly
 from .transcript import EVENTS, Event, RetryEvent, TextComplete, TextDelta, Transcript
 
 LLM_TASK_QUEUE = "workflow-stream-llm-task-queue"
+
+LIMITS = StreamLimits(item_bytes=1_900_000, batch_bytes=1_900_000, page_bytes=2_000_000)
+"""A whole text is one item, so larger ones are let in than by default: there is no room then for a
+codec that makes them larger."""
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=3)
 """How soon a killed worker is noticed."""
@@ -68,7 +73,9 @@ class LLMInput:
 async def stream_completion(prompt: str) -> str:
     """Ask the model, publish each piece as it comes, and return the whole text."""
     attempt = activity.info().attempt
-    stream = WorkflowStreamClient.from_within_activity(batch_interval=timedelta(milliseconds=150))
+    stream = WorkflowStreamClient.from_within_activity(
+        batch_interval=timedelta(milliseconds=150), max_batch_bytes=LIMITS.batch_bytes
+    )
     reading = Reading()
     async with _while_wanted(), _heartbeats(), stream:
         if attempt > 1:
@@ -122,7 +129,7 @@ class LLMWorkflow:
 
     @workflow.init
     def __init__(self, input: LLMInput) -> None:
-        self.stream = WorkflowStream(prior_state=input.stream_state)
+        self.stream = WorkflowStream(prior_state=input.stream_state, limits=LIMITS)
 
     @workflow.run
     async def run(self, input: LLMInput) -> str:

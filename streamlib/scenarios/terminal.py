@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import unicodedata
+import weakref
 from collections.abc import Iterator
 from typing import TextIO
 
@@ -63,12 +64,32 @@ class Screen:
         self._terminal = out.isatty() and os.environ.get("TERM") != "dumb"
         self._held = ""
         self._row = self._column = 0
+        self._told: tuple[int, int] | None = None  # where the text stood, if a word stands below it
 
     def append(self, text: str) -> None:
         """Write more text, at once on a terminal."""
         if not self._terminal:
             self._held += plain(text)
             return
+        self._take_back_what_was_told()
+        self._write(text)
+        _open.add(self)
+
+    def tell(self, line: str) -> None:
+        """Say something below the text; what is appended next takes its place."""
+        self._take_back_what_was_told()
+        self._told = self._row, self._column
+        self._write(f"\n{line}")
+
+    def _take_back_what_was_told(self) -> None:
+        if self._told is None:
+            return
+        (row, column), self._told = self._told, None
+        right = f"\x1b[{column}C" if column else ""
+        self._out.write(f"\r\x1b[{self._row - row}A{right}\x1b[J")
+        self._row, self._column = row, column
+
+    def _write(self, text: str) -> None:
         # Asked for now, not at the start: a terminal can be resized.
         columns = shutil.get_terminal_size().columns
         self._out.write("".join(self._placed(each, columns) for each in plain(text)))
@@ -88,17 +109,29 @@ class Screen:
         if self._terminal:
             self._out.write("\r" + (f"\x1b[{self._row}A" if self._row else "") + "\x1b[J")
             self._out.flush()
-        self._held = ""
+        self._held, self._told = "", None
         self._row = self._column = 0
 
     def end(self) -> None:
         """End the last line; the text is final."""
+        self._take_back_what_was_told()
+        _open.discard(self)
         self._out.write(self._held)
         if self._column or (self._held and not self._held.endswith("\n")):
             self._out.write("\n")
         self._out.flush()
         self._held = ""
         self._row = self._column = 0
+
+
+_open: weakref.WeakSet[Screen] = weakref.WeakSet()  # with text that has not ended yet
+
+
+def tell(line: str) -> bool:
+    """Say something below the text that grows on this terminal; False if none does."""
+    for screen in _open:
+        screen.tell(line)
+    return len(_open) > 0
 
 
 @contextlib.contextmanager

@@ -31,6 +31,8 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from streamlib.scenarios import terminal
+
 T = TypeVar("T")
 Say = Callable[[str], None]
 
@@ -169,4 +171,5 @@ async def _quickly(call: Callable[..., Awaitable[T]], request: object) -> T:
 
 
 def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    if not (sys.stderr.isatty() and terminal.tell(line)):  # not into the middle of a text
+        print(line, file=sys.stderr, flush=True)

@@ -45,6 +45,8 @@ class Terminal:
             case "A":
                 self.row = max(0, self.row - number)
                 self.column = min(self.column, self.columns - 1)
+            case "C":
+                self.column = min(self.column + number, self.columns - 1)
             case "J":
                 del self.cells[self.row + 1 :]
                 del self.cells[self.row][self.column :]

@@ -129,3 +129,20 @@ def test_what_the_terminal_cannot_write_is_replaced() -> None:
     with ending_quietly(out):
         print("naïve \ud83d", file=out)
     assert raw.getvalue() == b"na?ve ?\n"
+
+
+@pytest.mark.parametrize("text", ["so far", "", "a line\n", "x" * 20, "中" * 10])
+def test_what_is_told_below_a_text_goes_when_the_text_goes_on(text: str) -> None:
+    def shown(*told: str) -> list[str]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("COLUMNS", "20")
+            out = ATerminal()
+            screen = Screen(out)
+            screen.append(text)
+            for line in told:
+                screen.tell(line)
+            screen.append(" and on")
+            screen.end()
+        return seen(out.getvalue(), 20)
+
+    assert shown("Waiting since 12:00 for a worker", "... it goes on") == shown()
