@@ -85,8 +85,9 @@ class Screen:
         if self._told is None:
             return
         (row, column), self._told = self._told, None
-        right = f"\x1b[{column}C" if column else ""
-        self._out.write(f"\r\x1b[{self._row - row}A{right}\x1b[J")
+        up = self._row - row - 1  # to the first row of it; all from there on is cleared
+        self._out.write("\r" + (f"\x1b[{up}A" if up else "") + "\x1b[J")
+        self._out.write("\x1b[1A" + (f"\x1b[{column}C" if column else ""))
         self._row, self._column = row, column
 
     def _write(self, text: str) -> None:

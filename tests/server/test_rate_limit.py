@@ -30,7 +30,7 @@ async def limited_server() -> AsyncIterator[str]:
     """The address of a dev server with a low limit."""
     limit = ["--dynamic-config-value", f"frontend.namespaceRPS={RPS}"]
     async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(await binary.obtain()), dev_server_extra_args=limit
+        dev_server_existing_path=str((await binary.obtain()).path), dev_server_extra_args=limit
     ) as server:
         yield server.client.service_client.config.target_host
 
