@@ -55,6 +55,12 @@ class Process:
         """Whether it was started, and has not ended."""
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def pid(self) -> int:
+        """Of the last start."""
+        assert self._process is not None
+        return self._process.pid
+
     async def start(self) -> None:
         """Start it, in a session of its own: Ctrl-C is ours to hear."""
         with self.log.open("ab") as log:
@@ -106,10 +112,10 @@ class Cluster:
 
     def __init__(self, folder: Path, binaries: Binaries) -> None:
         self.folder = folder
-        self.port = _free_port(ADDRESSES)  # of all frontends
+        self.port = free_port(ADDRESSES)  # of all frontends
         self.nodes: list[Process] = []
         self._binaries = binaries
-        self._database = _free_port(ADDRESSES[:1])
+        self._database = free_port(ADDRESSES[:1])
         self._processes: list[Process] = []
 
     @classmethod
@@ -302,7 +308,7 @@ async def _until_listening(address: str, port: int) -> None:
             await asyncio.sleep(0.1)
 
 
-def _free_port(addresses: tuple[str, ...], count: int = 2 * len(SERVICES)) -> int:
+def free_port(addresses: tuple[str, ...], count: int = 2 * len(SERVICES)) -> int:
     """The first of `count` ports in a row that are free on each of the addresses."""
     for first in range(21_000, 31_000, count):
         with ExitStack() as sockets:
