@@ -36,6 +36,9 @@ NAME = "nodes.streamlib.test"
 ADDRESSES = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
 SHARDS = 16
 SERVICES = ("frontend", "history", "matching", "worker")
+PORTS = 2 * len(SERVICES)
+"""Of each node, in a row."""
+
 ROOT = Path(__file__).resolve().parent.parent
 STARTS_WITHIN = 120.0
 """Seconds that the cluster may take until it serves."""
@@ -112,10 +115,10 @@ class Cluster:
 
     def __init__(self, folder: Path, binaries: Binaries) -> None:
         self.folder = folder
-        self.port = free_port(ADDRESSES)  # of all frontends
+        self.port = free_port(ADDRESSES, PORTS + 1)  # of all frontends
         self.nodes: list[Process] = []
         self._binaries = binaries
-        self._database = free_port(ADDRESSES[:1])
+        self._database = self.port + PORTS
         self._processes: list[Process] = []
 
     @classmethod
@@ -308,7 +311,7 @@ async def _until_listening(address: str, port: int) -> None:
             await asyncio.sleep(0.1)
 
 
-def free_port(addresses: tuple[str, ...], count: int = 2 * len(SERVICES)) -> int:
+def free_port(addresses: tuple[str, ...], count: int) -> int:
     """The first of `count` ports in a row that are free on each of the addresses."""
     for first in range(21_000, 31_000, count):
         with ExitStack() as sockets:
@@ -325,4 +328,5 @@ def free_port(addresses: tuple[str, ...], count: int = 2 * len(SERVICES)) -> int
 
 
 def _last_lines(log: Path, count: int = 5) -> str:
-    return "\n".join(log.read_text("utf-8", "replace").splitlines()[-count:])
+    lines = log.read_text("utf-8", "replace").splitlines()[-count:]
+    return "\n".join(line[:300] for line in lines)

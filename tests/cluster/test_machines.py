@@ -65,7 +65,7 @@ async def test_what_ends_by_itself_says_how(tmp_path: Path) -> None:
 
 
 def test_ports_in_a_row_are_free_on_every_address() -> None:
-    first = free_port(("127.0.0.1",))
+    first = free_port(("127.0.0.1",), 8)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", first + 3))
-        assert free_port(("127.0.0.1",)) > first
+        assert free_port(("127.0.0.1",), 8) > first

@@ -77,11 +77,6 @@ FULL_SIZE: dict[str, tuple[Play, str, range]] = {
         "LLMCutOff",
         range(10, 11),
     ),
-    "1 MB in 85,000 tokens, cut off every time": (
-        [OK, *[chunk("a few words ")] * 85_000],  # on the stream 14 MB
-        "LLMTooMuch",
-        range(2, 10),
-    ),
 }
 """What the model sends, each time it is asked; how that ends, and after how many attempts."""
 
