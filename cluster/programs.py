@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import logging
 import signal
 import sys
 import time
@@ -215,6 +216,7 @@ def _noting(lines: TextIO) -> Note:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     out, what, *arguments = sys.argv[1:]
     with Path(out).open("a", buffering=1, encoding="utf-8") as lines:
         asyncio.run(main(what, _noting(lines), *arguments))
