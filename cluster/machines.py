@@ -132,9 +132,9 @@ class Cluster:
         cluster = cls(folder, binaries)
         try:
             await cluster._start_postgresql()
-            for number in range(len(ADDRESSES)):
+            for number in range(len(ADDRESSES)):  # the first one writes what all then find
                 cluster.nodes.append(await cluster._start_node(number))
-            await cluster._make_namespace()
+                await cluster._until_it_serves(number)
             yield cluster
         finally:
             for process in reversed(cluster._processes):
@@ -249,26 +249,26 @@ class Cluster:
             },
         }
 
-    async def _make_namespace(self) -> None:
-        """Register the namespace, and return when every node serves it."""
+    async def _until_it_serves(self, number: int) -> None:
+        """Return when a node serves the namespace, which the first one registers."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + STARTS_WITHIN
         request = RegisterNamespaceRequest(
             namespace="default", workflow_execution_retention_period=Duration(seconds=86_400)
         )
-        for number in range(len(ADDRESSES)):
-            while True:
-                try:
-                    client = await self.connect(number)
+        while True:
+            try:
+                client = await self.connect(number)
+                if number == 0:
                     with _if_new():
                         await client.workflow_service.register_namespace(request, retry=False)
-                    await client.count_workflows()
-                    break
-                except (RPCError, RuntimeError) as error:
-                    if loop.time() > deadline or not self.nodes[number].runs:
-                        log = _last_lines(self.nodes[number].log)
-                        raise NoClusterError(f"node {number + 1} does not serve:\n{log}") from error
-                    await asyncio.sleep(0.5)
+                await client.count_workflows()
+                return
+            except (RPCError, RuntimeError) as error:
+                if loop.time() > deadline or not self.nodes[number].runs:
+                    log = _last_lines(self.nodes[number].log)
+                    raise NoClusterError(f"node {number + 1} does not serve:\n{log}") from error
+                await asyncio.sleep(0.5)
 
     def _hosts_file(self) -> Path:
         path = self.folder / "hosts"
