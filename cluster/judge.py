@@ -5,8 +5,8 @@
                           |stored             |read            late: the longest stretch of time
                                                 |-|            between them for which it was up
 
-The server's own gap is the longest time between two answers of a hub to the probe: nothing of
-ours is in that but the query that every hub has. Next: `__main__.py`.
+The server's own gap is the longest time between two looks of the probe at a hub that found it up:
+nothing of ours is in that. Next: `__main__.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any
 
 UP = 2.0
-"""Seconds between two answers that still count as one stretch of being up: four questions."""
+"""Seconds between two answers that still count as one stretch of being up: four looks."""
 
 LATE = 3.0
 """Seconds of being up within which what was stored must have been read by everybody."""

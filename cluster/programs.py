@@ -2,7 +2,7 @@
 
     worker SIDE PORT QUEUE     runs one side's hubs
     load   SIDE PORT HUB...    publishes to hubs and reads from them, until told to end
-    probe  PORT HUB...         asks each hub, twice a second, one node after the other
+    probe  PORT HUB...         looks at each hub, twice a second, through one node after the other
 
 They write down in OUT what they saw, a JSON line each: a kind, the hub, what there is to say, and
 the time by this machine's monotonic clock, which is one for all processes. Next: `judge.py`.
@@ -25,24 +25,25 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.query.v1 import WorkflowQuery
-from temporalio.api.workflowservice.v1 import QueryWorkflowRequest
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import DnsLoadBalancingConfig, RPCError
 from temporalio.worker import Worker
 
 from bench.hubs import SIDES, Side
 from cluster.machines import ADDRESSES, NAME
-from streamlib.wire.shapes import OFFSET_QUERY
 
 ANSWER = 3.0
-"""Seconds that the probe waits for an answer; it goes on asking meanwhile."""
+"""Seconds that the probe waits for an answer; it goes on looking meanwhile."""
+
+WAITS = 1.0
+"""Seconds after which a workflow task that no worker has done is not done in time."""
 
 PAUSE = 1.0
 """Seconds between two items of a publisher."""
 
 TICK = 0.5
-"""Seconds between two questions of the probe to a hub."""
+"""Seconds between two looks of the probe at a hub."""
 
 DRAIN = 60.0
 """Seconds that readers get for what is left, when nothing is published any more."""
@@ -149,32 +150,36 @@ class Load:
 
 
 async def probe(port: int, note: Note, hubs: list[str]) -> None:
-    """Ask each hub for its end, twice a second, through one node after the other."""
+    """Look at each hub twice a second, through one node after the other.
+
+    It counts as up where the server answers and no task of the hub waits for its worker. A query
+    would ask more, but each run has room for one alone, which is the readers'.
+    """
     told = asyncio.create_task(_told())
     nodes = [await Client.connect(f"{address}:{port}") for address in ADDRESSES]
 
-    async def ask(node: Client, hub: str) -> None:
-        asked = time.monotonic()
-        request = QueryWorkflowRequest(
-            namespace=node.namespace,
-            execution=WorkflowExecution(workflow_id=hub),
-            query=WorkflowQuery(query_type=OFFSET_QUERY),
+    async def look(node: Client, hub: str) -> None:
+        request = DescribeWorkflowExecutionRequest(
+            namespace=node.namespace, execution=WorkflowExecution(workflow_id=hub)
         )
         with suppress(RPCError):
-            timeout = timedelta(seconds=ANSWER)
-            await node.workflow_service.query_workflow(request, retry=False, timeout=timeout)
-            note("answered", hub, asked)
+            answer = await node.workflow_service.describe_workflow_execution(
+                request, retry=False, timeout=timedelta(seconds=ANSWER)
+            )
+            since = answer.pending_workflow_task.original_scheduled_time.ToNanoseconds()
+            if not since or time.time_ns() - since < WAITS * 1e9:
+                note("answered", hub)
 
-    asking: set[asyncio.Task[None]] = set()
+    looking: set[asyncio.Task[None]] = set()
     for node in itertools.cycle(nodes):
         for hub in hubs:
-            task = asyncio.create_task(ask(node, hub))
-            asking.add(task)
-            task.add_done_callback(asking.discard)
+            task = asyncio.create_task(look(node, hub))
+            looking.add(task)
+            task.add_done_callback(looking.discard)
             await asyncio.sleep(TICK / len(hubs))
         if told.done():
             break
-    await asyncio.wait(asking)
+    await asyncio.gather(*looking)
 
 
 async def _told() -> None:
