@@ -11,7 +11,7 @@ UPGRADE ?=
 SPREAD := -n 2 --dist loadfile --no-loadscope-reorder
 FAST := not server and not browser and not matrix and not soak
 
-.PHONY: help lab stop test test-all check format lock sizes widgets course mutants bench bench-quick bench-views
+.PHONY: help lab stop test test-all check format lock sizes widgets course mutants bench bench-quick bench-views cluster
 help:
 	@echo "make lab       install, start server and worker, open JupyterLab; Ctrl-C ends them"
 	@echo "make stop      end all that was left running: server, workers, JupyterLab"
@@ -25,6 +25,7 @@ help:
 	@echo "make widgets   bundle the live view's scripts and check their types (needs Node.js and npm)"
 	@echo "make bench     measure it beside the peer, in 10 minutes; make bench-quick in 3"
 	@echo "make bench-views  measure the live view in a browser, in 7 minutes"
+	@echo "make cluster   a real cluster, tormented, in 5 minutes (Linux, PostgreSQL; Go builds it once)"
 
 # Nothing is installed again until the lock or the metadata changes. uv installs in seconds what
 # takes pip a minute; where it cannot, pip does. What is half made goes.
@@ -88,3 +89,6 @@ bench-quick: .venv/.ready
 
 bench-views: .venv/.ready
 	@$(BIN)/python -m bench.views
+
+cluster: .venv/.ready
+	@$(BIN)/python -m cluster

@@ -179,3 +179,14 @@ def test_when_it_is_late_or_nothing_is_timed_noisy_repetitions_will_do() -> None
 def test_the_quietest_repetitions_count_in_the_order_they_ran() -> None:
     loads = [0.1, 1.3, 0.2, 0.9, 0.0]
     assert [each.others for each in quietest([Repetition(x) for x in loads], 3)] == [0.1, 0.2, 0.0]
+
+
+def test_more_calls_than_before_while_nothing_is_wrong_fail() -> None:
+    rows = [row for row in ROWS if row.metric in ("queries per item", "history reads per item")]
+    assert len(rows) == 6
+    for per_item, fails in ((1.0, 0), (4.0, 6)):
+        figures = {
+            row.experiment: [Repetition(0.0, {"ours": {r.metric: per_item for r in rows}})]
+            for row in rows
+        }
+        assert len(failed(judge(figures, rows))) == fails

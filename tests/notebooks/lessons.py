@@ -113,7 +113,9 @@ def stream_an_llm(lesson: Lesson) -> None:
     lesson.has("confirm-1", "5.1  it is: several")
     lesson.has("confirm-2", "5.2  it is: all")
     lesson.has("run-3", "5.3  it is: 401")
-    lesson.has("run-3b", "5.6  it is: silence")
+    lesson.has("run-3b", "5.3.1  it is: answered", "ended by 'refusal'", "the model refused")
+    lesson.has("run-3b", "5.3.2  it is: answered", "attempt 1 ended by 'length'", "cut off")
+    lesson.has("run-3b", "5.3.3  it is: asked again", "attempt 2 ended by 'stop'")
 
 
 LESSONS: dict[str, Callable[[Lesson], None]] = {

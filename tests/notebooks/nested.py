@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tests.notebooks.running import Kernel
 
 MAIN = """
@@ -35,11 +37,38 @@ waiting.close()
 
 SLEEP = """
 import sys
-print("begun", flush=True)
+
+async def sleep():
+    print("begun", flush=True)
+    await asyncio.sleep(60)
+
+outcome = "none"
 try:
-    asyncio.run(asyncio.sleep(60))
+    asyncio.run(sleep())
 finally:
     outcome = sys.exc_info()[0].__name__
+"""
+SLEEP_IN_A_CELL_THAT_AWAITS = f"await asyncio.sleep(0)\n{SLEEP}"
+SLEEP_ON = SLEEP.replace(
+    "await asyncio.sleep(60)",
+    """
+    try:
+        await asyncio.sleep(60)
+    finally:
+        print("not yet", flush=True)
+        await asyncio.sleep(60)
+""",
+)
+SPIN = SLEEP.replace("await asyncio.sleep(60)", "time.sleep(60)")
+BESIDE = """
+import time
+
+async def work():
+    while True:
+        time.sleep(0.02)  # so that it is what runs when something is raised in this thread
+        await asyncio.sleep(0.001)
+
+beside = asyncio.get_running_loop().create_task(work())
 """
 
 VIEWED = """
@@ -79,16 +108,46 @@ async def all_cells_queued_twice(kernel: Kernel) -> None:
 
 
 async def an_interrupt_in_a_nested_call(kernel: Kernel) -> None:
-    """*Interrupt* ends that cell; the next ones run, nested and not."""
-    cells = [(MAIN, MAIN), ("sleep", SLEEP)]
-    begun = await kernel.execute(
-        cells, seconds=30, until=lambda ran: bool(ran.printed or ran.ended)
-    )
-    assert begun[1].printed == "begun\n"
+    """*Interrupt* ends that cell, whatever it is; the next ones run, and what runs beside it."""
+    await kernel.execute([(cell, cell) for cell in (MAIN, BESIDE)], seconds=30)
+    for cell in (SLEEP, SLEEP_IN_A_CELL_THAT_AWAITS):
+        await _begin(kernel, cell)
+        await _interrupt(kernel)
+
+
+async def a_second_interrupt_in_a_nested_call(kernel: Kernel) -> None:
+    """It ends what the first one does not: a call that goes on, or that never awaits."""
+    await kernel.execute([(cell, cell) for cell in (MAIN, BESIDE)], seconds=30)
+    await _begin(kernel, SLEEP_ON)
     await kernel.manager.interrupt_kernel()
-    cells = [(cell, cell) for cell in ("print(outcome)", NESTED, "print(await main())", NESTED)]
-    after = await kernel.execute(cells, seconds=30)
-    assert [each.printed for each in after] == ["KeyboardInterrupt\n", RAN, RAN, RAN]
+    await kernel.hears("not yet\n")
+    await _interrupt(kernel)
+    await _begin(kernel, SPIN)
+    pressing = asyncio.create_task(_press(kernel))
+    await kernel.hears_the_end()
+    pressing.cancel()
+    await _interrupt(kernel)
+
+
+async def _press(kernel: Kernel) -> None:
+    """*Interrupt*, again and again: two at once would be one."""
+    while True:
+        await kernel.manager.interrupt_kernel()
+        await asyncio.sleep(0.1)
+
+
+async def _begin(kernel: Kernel, cell: str) -> None:
+    begun = await kernel.execute(
+        [("nested", cell)], until=lambda ran: bool(ran.printed or ran.ended)
+    )
+    assert [(ran.printed, ran.error) for ran in begun] == [("begun\n", "")]
+
+
+async def _interrupt(kernel: Kernel) -> None:
+    await kernel.manager.interrupt_kernel()
+    cells = ("print(outcome, beside.done())", NESTED, "print(await main())", NESTED)
+    after = await kernel.execute([(cell, cell) for cell in cells], seconds=30)
+    assert [each.printed for each in after] == ["KeyboardInterrupt False\n", RAN, RAN, RAN]
 
 
 async def a_live_view_beside_it(kernel: Kernel) -> None:

@@ -82,6 +82,22 @@ class Kernel:
                     _note(one, message["msg_type"], message["content"])
         return list(ran.values())
 
+    async def hears(self, text: str) -> None:
+        """Return when the cell that runs has printed `text`."""
+        await self._until(lambda content: content.get("text") == text, text)
+
+    async def hears_the_end(self) -> None:
+        """Return when the cell that runs has ended."""
+        await self._until(lambda content: content.get("execution_state") == "idle", "the end")
+
+    async def _until(self, heard: Callable[[Mapping[str, Any]], bool], what: str) -> None:
+        deadline = time.monotonic() + 30
+        while (left := deadline - time.monotonic()) > 0:
+            with suppress(queue.Empty):
+                if heard((await self.client.get_iopub_msg(timeout=left))["content"]):
+                    return
+        raise AssertionError(f"{what!r} did not come within 30 s")
+
     @property
     def said(self) -> str:
         """What the process printed by itself; after a restart, the new one only."""

@@ -48,6 +48,7 @@ async def test_all_cells_queued_at_once(
     [
         nested.all_cells_queued_twice,
         nested.an_interrupt_in_a_nested_call,
+        nested.a_second_interrupt_in_a_nested_call,
         nested.a_live_view_beside_it,
     ],
 )

@@ -71,9 +71,10 @@ def test_its_questions_are_those_that_the_lab_knows_with_their_choices(name: str
     for cell, source in running.code_cells(name):
         for number in re.findall(r'lab\.(?:predict|compare)\("([\d.]+)"', source):
             assert number in QUESTIONS, cell
-        if found := re.search(r'lab\.predict\("([\d.]+)", answer=\.\.\.\)(?:   # (.*))?$', source):
-            choices = QUESTIONS[found[1]].choices
-            assert (found[2] or "") == (quoted(choices) if choices else ""), cell
+        asks = r'lab\.predict\("([\d.]+)", answer=\.\.\.\)(?:   # (?:\w+: )?(.*))?$'
+        for number, said in re.findall(asks, source, re.MULTILINE):
+            choices = QUESTIONS[number].choices
+            assert said == (quoted(choices) if choices else ""), cell
 
 
 def test_it_breaks_something_after_asking_and_repairs_it(name: str) -> None:

@@ -141,9 +141,19 @@ QUESTIONS: dict[str, Question] = {
         "Another attempt helps where the cause passes by itself. A wrong key stays wrong.",
         ("429", "500", "401", "none"),
     ),
-    "5.6": Question(
-        "A refusal, a text at its limit, silence behind signs of life: which is asked for again?",
-        "A refusal is an answer, a limit an end. Signs of life are no token: that is counted.",
-        ("refusal", "limit", "silence", "none"),
+    "5.3.1": Question(
+        "The model refuses. What becomes of the question?",
+        "A refusal is an answer. Its last line says so, and so does `ended`.",
+        ("answered", "asked again", "failed"),
+    ),
+    "5.3.2": Question(
+        "The model stops in mid-sentence, at its limit of tokens. What becomes of the question?",
+        "That is all there will be, however often one asks. The text's last line says so.",
+        ("answered", "asked again", "failed"),
+    ),
+    "5.3.3": Question(
+        "No token comes any more, but ten signs of life a second. What becomes of the question?",
+        "Signs of life come from the server. What counts is the time without a token.",
+        ("answered", "asked again", "failed"),
     ),
 }

@@ -31,6 +31,15 @@ async def test_in_a_kernel_with_all_cells_queued_twice(tmp_path: Path) -> None:
     assert_ended_well(kernel)
 
 
+async def test_in_a_kernel_interrupts_end_the_nested_call_and_nothing_beside_it(
+    tmp_path: Path,
+) -> None:
+    async with running.kernel(tmp_path / "output") as kernel:
+        await nested.an_interrupt_in_a_nested_call(kernel)
+        await nested.a_second_interrupt_in_a_nested_call(kernel)
+    assert_ended_well(kernel)
+
+
 @pytest.mark.server
 async def test_a_live_view_beside_it_goes_on(worker: None, tmp_path: Path) -> None:
     async with running.kernel(tmp_path / "output") as kernel:
