@@ -17,19 +17,26 @@ with _workflow.unsafe.imports_passed_through():
     from streamlib.client.watch import RunSnapshot, StreamWatch, WaitingBatch
     from streamlib.core.ledger import Batch
     from streamlib.core.limits import StreamLimits
+    from streamlib.core.readers import Forgotten
+    from streamlib.core.retention import Retention
     from streamlib.core.rollover import RollOverReason
     from streamlib.errors import (
         BatchGivenUpError,
         BatchTimeoutError,
+        BufferFullError,
         Cause,
         GivenUpBatch,
+        InvalidCommitError,
         InvalidLimitsError,
         InvalidOffsetError,
+        InvalidReaderNameError,
         InvalidTopicError,
         ItemDecodeError,
         ItemEncodeError,
         ItemTooLargeError,
         MalformedInputError,
+        NameLostError,
+        NamesUnsupportedError,
         NotAStreamError,
         OffsetTruncatedError,
         StateTooLargeError,
@@ -37,13 +44,19 @@ with _workflow.unsafe.imports_passed_through():
         StreamError,
         StreamNotFoundError,
         StreamUnavailableError,
+        TooManyReadersError,
         TruncateOutOfRangeError,
         UnreadItemsError,
         UnsentItemsWarning,
     )
     from streamlib.host.stream import WorkflowStream
     from streamlib.host.topic import WorkflowTopicHandle
-    from streamlib.wire.describe import ItemDescription, PublisherDescription, StreamDescription
+    from streamlib.wire.describe import (
+        ItemDescription,
+        PublisherDescription,
+        ReaderDescription,
+        StreamDescription,
+    )
     from streamlib.wire.shapes import (
         PollInput,
         PollResult,
@@ -61,17 +74,23 @@ __all__ = [
     "Batch",
     "BatchGivenUpError",
     "BatchTimeoutError",
+    "BufferFullError",
     "Cause",
     "ClientStats",
+    "Forgotten",
     "GivenUpBatch",
+    "InvalidCommitError",
     "InvalidLimitsError",
     "InvalidOffsetError",
+    "InvalidReaderNameError",
     "InvalidTopicError",
     "ItemDecodeError",
     "ItemDescription",
     "ItemEncodeError",
     "ItemTooLargeError",
     "MalformedInputError",
+    "NameLostError",
+    "NamesUnsupportedError",
     "NotAStreamError",
     "OffsetTruncatedError",
     "PollInput",
@@ -80,6 +99,8 @@ __all__ = [
     "PublishInput",
     "PublisherDescription",
     "PublisherState",
+    "ReaderDescription",
+    "Retention",
     "RollOverReason",
     "RunSnapshot",
     "StateTooLargeError",
@@ -91,6 +112,7 @@ __all__ = [
     "StreamUnavailableError",
     "StreamWatch",
     "Subscription",
+    "TooManyReadersError",
     "TopicHandle",
     "TruncateOutOfRangeError",
     "UnreadItemsError",

@@ -55,8 +55,8 @@ class Retention:
             value = getattr(self, name)
             if value is not None and (type(value) is not int or value < 1):
                 raise InvalidLimitsError(name, value, "a whole number from 1 on, or None")
-        age = self.max_age
-        if age is not None and (not isinstance(age, timedelta) or age <= timedelta()):
+        age: object = self.max_age
+        if age is not None and not (isinstance(age, timedelta) and age > timedelta()):
             raise InvalidLimitsError("max_age", age, "a timedelta above 0, or None")
         if type(self.until_read) is not bool:
             raise InvalidLimitsError("until_read", self.until_read, "True or False")

@@ -5,6 +5,7 @@
     query  poll    --------------------------------------> Log.read      (writes nothing)
     query  offset  --------------------------------------> Log.end_offset
     query  describe -------------------------------------> log, table and ledger, to look at
+    signal reader  --> parse_reader --> Readers.join, .commit
 
 The handlers take `*args` and parse by hand: nothing that arrives can fail the workflow task.
 What becomes of what arrives is decided in `core/hosting.py`; this is the shell that asks it, waits,
@@ -24,6 +25,7 @@ from temporalio.exceptions import ApplicationError
 from streamlib.core.hosting import Carried, HostedStream, RunFacts, id_of_log
 from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
 from streamlib.core.log import Log, Page
+from streamlib.core.retention import Retention
 from streamlib.core.rollover import RollOverReason, roll_over_reasons
 from streamlib.errors import (
     MalformedInputError,
@@ -36,7 +38,10 @@ from streamlib.host.carry import (
     Build,
     arguments,
     carried_identity,
+    carried_keeper,
     carried_limits,
+    carried_readers,
+    carried_retention,
     restore,
     state_of,
 )
@@ -44,6 +49,7 @@ from streamlib.host.topic import WorkflowTopicHandle
 from streamlib.wire.binding import TopicTypes
 from streamlib.wire.describe import description_json, parse_describe, seams_of
 from streamlib.wire.encode import answer_json, encode_item
+from streamlib.wire.flow import parse_reader
 from streamlib.wire.parse import claimed_publisher, parse_poll, parse_publish
 from streamlib.wire.shapes import (
     DESCRIBE_QUERY,
@@ -51,6 +57,7 @@ from streamlib.wire.shapes import (
     OFFSET_QUERY,
     POLL,
     PUBLISH_SIGNAL,
+    READER_SIGNAL,
     STATE_TOO_LARGE,
     STREAM_DRAINING,
     TRUNCATE_OUT_OF_RANGE,
@@ -64,6 +71,9 @@ DEFAULT_PUBLISHER_TTL = timedelta(minutes=15)
 
 LIMITS_PATCH = "streamlib-limits-1"
 """Marks in a run's history that it began with limits, and today's measure of sizes."""
+
+RETENTION_PATCH = "streamlib-retention-1"
+"""Marks that it began with retention; only where that was asked for."""
 
 
 class WorkflowStream:
@@ -91,6 +101,8 @@ class WorkflowStream:
         *,
         publisher_ttl: timedelta | None = None,
         limits: StreamLimits | None = None,
+        retention: Retention | None = None,
+        reader_ttl: timedelta | None = None,
     ) -> None:
         """Start with an empty log, or with the one a previous run left, and register the handlers.
 
@@ -102,11 +114,16 @@ class WorkflowStream:
             limits: What the stream lives by, from its first run to its last. None: as the run
                 before, which told in its state; in a first run, `StreamLimits()`. They are part
                 of the workflow's code: guard a change with `workflow.patched`, as any other.
+            retention: What is dropped by itself as items come, from this run on. None: as the run
+                before; in a first run, nothing. `Retention()` drops nothing from now on. Part of
+                the workflow's code, as the limits are; a run that began without keeps everything.
+            reader_ttl: Forget named readers that had something to read for longer, and did not
+                come. None: 7 days.
 
         Raises:
             RuntimeError: Not called directly from a method named `__init__`, or for a second time.
             TypeError: `prior_state` is no `WorkflowStreamState`, but a dict, say: the field that
-                carried it was typed `Any`. Or `limits` are none.
+                carried it was typed `Any`. Or `limits`, or `retention`, are none.
         """
         caller = sys._getframe(1).f_code.co_name
         if caller != "__init__":
@@ -122,15 +139,9 @@ class WorkflowStream:
             )
         if limits is not None and not isinstance(limits, StreamLimits):
             raise TypeError(f"limits is {shown(limits)}, and no StreamLimits")
-        log, publishers = restore(prior_state)
-        self._stream = HostedStream(
-            log,
-            publishers,
-            now=workflow.now(),
-            limits=_limits(limits or carried_limits(prior_state)),
-            publisher_ttl=publisher_ttl,
-            seams=seams_of(prior_state, log.end_offset),
-        )
+        if retention is not None and not isinstance(retention, Retention):
+            raise TypeError(f"retention is {shown(retention)}, and no Retention")
+        self._stream = _begin(prior_state, publisher_ttl, limits, retention, reader_ttl)
         self._stream_id = id_of_log(_run_facts(), carried_identity(prior_state))
         self._topic_types = TopicTypes()
 
@@ -139,6 +150,7 @@ class WorkflowStream:
         workflow.set_query_handler(POLL, self._on_read)
         workflow.set_query_handler(OFFSET_QUERY, self._on_offset)
         workflow.set_query_handler(DESCRIBE_QUERY, self._on_describe)
+        workflow.set_signal_handler(READER_SIGNAL, self._on_reader)
 
     @overload
     def topic(self, name: str) -> WorkflowTopicHandle[Any]: ...
@@ -167,7 +179,7 @@ class WorkflowStream:
             ItemTooLargeError: It is larger than an item may be.
         """
         item = encode_item(topic, value, workflow.payload_converter(), self._stream.limits)
-        self._stream.log.append(item)
+        self._stream.append(item, workflow.now())
 
     @property
     def base_offset(self) -> int:
@@ -195,6 +207,13 @@ class WorkflowStream:
             self._stream.log.truncate(up_to_offset)
         except TruncateOutOfRangeError as error:
             raise ApplicationError(str(error), type=TRUNCATE_OUT_OF_RANGE) from error
+
+    def retain(self, retention: Retention) -> None:
+        """Keep so much of the log from now on, in this run and the next ones.
+
+        What is too much goes at once, and later as items come. `Retention()` keeps everything.
+        """
+        self._stream.keep(retention, workflow.now())
 
     def get_state(self, *, publisher_ttl: timedelta = DEFAULT_PUBLISHER_TTL) -> WorkflowStreamState:
         """Return the stream as a value for the input of the next run. Changes nothing.
@@ -261,6 +280,7 @@ class WorkflowStream:
         self.detach_pollers()
         try:
             await workflow.wait_condition(workflow.all_handlers_finished)
+            self._stream.retain(workflow.now())
             args = self._args(build_args, publisher_ttl, on_too_large == "truncate")
         except BaseException:
             self._stream.detaching = False
@@ -284,6 +304,8 @@ class WorkflowStream:
                 identity=identity,
                 limits=stream.limits,
                 packed=packed,
+                readers=stream.readers,
+                keeper=stream.keeper,
             )
 
         converter = workflow.payload_converter()
@@ -299,12 +321,29 @@ class WorkflowStream:
         try:
             batch = parse_publish(args, stream.limits)
         except MalformedInputError as error:
-            claimed = claimed_publisher(args)
-            untold = stream.refuse(claimed, error.reason, now)
+            claimed, sequence = claimed_publisher(args)
+            untold = stream.refuse(claimed, error.reason, now, sequence)
             if untold is not None:
                 _warn(claimed, error, untold)
         else:
             stream.take(batch.items, batch.publisher_id, batch.sequence, now)
+
+    def _on_reader(self, *args: Any) -> None:
+        """Note where a named reader stands, unless that cannot be. Never raises."""
+        stream, now = self._stream, workflow.now()
+        stream.signals += 1
+        try:
+            told = parse_reader(args)
+        except MalformedInputError:
+            stream.readers.refuse()
+            return
+        end = stream.log.end_offset
+        if told.stream_id not in (None, self._stream_id):  # of a log that was replaced
+            stream.readers.refuse()
+        elif told.action == "join":
+            stream.readers.join(told.name, told.token, told.position, now, end)
+        else:
+            stream.readers.commit(*told[1:4], now, end, rewind=told.action == "rewind")
 
     def _validate_poll(self, *args: Any) -> None:
         """Reject a poll before it is written to history."""
@@ -343,11 +382,39 @@ class WorkflowStream:
         )
 
 
+def _begin(
+    state: WorkflowStreamState | None,
+    publisher_ttl: timedelta | None,
+    limits: StreamLimits | None,
+    retention: Retention | None,
+    reader_ttl: timedelta | None,
+) -> HostedStream:
+    """The stream as this run begins with it."""
+    now = workflow.now()
+    log, publishers = restore(state)
+    wanted = carried_retention(state) if retention is None else retention
+    return HostedStream(
+        log,
+        publishers,
+        now=now,
+        limits=_limits(limits or carried_limits(state)),
+        publisher_ttl=publisher_ttl,
+        seams=seams_of(state, log.end_offset),
+        readers=carried_readers(state, log.end_offset, reader_ttl),
+        keeper=carried_keeper(state, _retention(wanted), log, now),
+    )
+
+
 def _limits(wanted: StreamLimits | None) -> StreamLimits:
     """What this run lives by. One that began before limits could be set keeps to what it had."""
-    # The one patch of this library, and the only place for one: a query or a validator that runs
-    # first on a worker would decide it for the run.
+    # Asked here, and in the next function, and nowhere else: a query or a validator that runs first
+    # on a worker would decide it for the run.
     return (wanted or DEFAULTS) if workflow.patched(LIMITS_PATCH) else LEGACY
+
+
+def _retention(wanted: Retention | None) -> Retention:
+    """What this run keeps. One that began before that was asked for keeps everything."""
+    return wanted if wanted and workflow.patched(RETENTION_PATCH) else Retention()
 
 
 def _run_facts() -> RunFacts:
