@@ -12,7 +12,8 @@ from temporalio import workflow as _workflow
 # The library keeps no state of a workflow, so the sandbox need not load it anew for every run.
 with _workflow.unsafe.imports_passed_through():
     from streamlib.client.client import TopicHandle, WorkflowStreamClient
-    from streamlib.client.publisher import ClientStats
+    from streamlib.client.receipt import Outcome, Receipt
+    from streamlib.client.stats import ClientStats
     from streamlib.client.subscriber import Subscription, open_subscriptions
     from streamlib.client.watch import RunSnapshot, StreamWatch, WaitingBatch
     from streamlib.core.ledger import Batch
@@ -93,6 +94,7 @@ __all__ = [
     "NamesUnsupportedError",
     "NotAStreamError",
     "OffsetTruncatedError",
+    "Outcome",
     "PollInput",
     "PollResult",
     "PublishEntry",
@@ -100,6 +102,7 @@ __all__ = [
     "PublisherDescription",
     "PublisherState",
     "ReaderDescription",
+    "Receipt",
     "Retention",
     "RollOverReason",
     "RunSnapshot",

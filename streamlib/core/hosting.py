@@ -21,7 +21,7 @@ from streamlib.core.dedup import Publishers
 from streamlib.core.ledger import ACCEPTED, DUPLICATE, Ledger
 from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
 from streamlib.core.log import Item, Log, Page
-from streamlib.core.readers import Readers
+from streamlib.core.readers import Readers, ReaderTold
 from streamlib.core.retention import Keeper, Retention
 from streamlib.errors import OffsetTruncatedError
 
@@ -165,6 +165,17 @@ class HostedStream:
         self.publishers.refuse(publisher_id)
         self.ledger.refused(publisher_id, reason, sequence)
         return self._lines.take(now)
+
+    def hear(self, told: ReaderTold, stream_id: str, now: datetime) -> None:
+        """Note where a named reader stands, unless that cannot be, or is of another log."""
+        end = self.log.end_offset
+        if told.stream_id not in (None, stream_id):
+            self.readers.refuse()
+        elif told.action == "join":
+            self.readers.join(told.name, told.token, told.position, now, end)
+        else:
+            again = told.action == "rewind"
+            self.readers.commit(told.name, told.token, told.position, now, end, rewind=again)
 
     def may_answer(self, from_offset: int) -> bool:
         """Whether a waiting poll should be answered now: also if what it waits at was truncated."""

@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
 
 MOST = 100
 """How many names a stream keeps: a state, and an answer, must hold them all."""
@@ -34,6 +35,19 @@ TTL = timedelta(days=7)
 
 FORGOTTEN = 16
 """How many of the names that were forgotten are told."""
+
+
+Action = Literal["join", "commit", "rewind"]
+
+
+class ReaderTold(NamedTuple):
+    """Who says where it stands, in the log of which id (None: whichever this is)."""
+
+    action: Action
+    name: str
+    token: str
+    position: int
+    stream_id: str | None
 
 
 @dataclass

@@ -336,14 +336,8 @@ class WorkflowStream:
             told = parse_reader(args)
         except MalformedInputError:
             stream.readers.refuse()
-            return
-        end = stream.log.end_offset
-        if told.stream_id not in (None, self._stream_id):  # of a log that was replaced
-            stream.readers.refuse()
-        elif told.action == "join":
-            stream.readers.join(told.name, told.token, told.position, now, end)
         else:
-            stream.readers.commit(*told[1:4], now, end, rewind=told.action == "rewind")
+            stream.hear(told, self._stream_id, now)
 
     def _validate_poll(self, *args: Any) -> None:
         """Reject a poll before it is written to history."""

@@ -12,28 +12,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-from streamlib.core.readers import MOST, NAME_BYTES, ReaderRow
+from streamlib.core.readers import MOST, NAME_BYTES, Action, ReaderRow, ReaderTold
 from streamlib.core.retention import Retention
 from streamlib.errors import InvalidLimitsError, InvalidReaderNameError, MalformedInputError, shown
 from streamlib.wire.encode import text_size
 
-Action = Literal["join", "commit", "rewind"]
-
 _ACTIONS: tuple[Action, ...] = ("join", "commit", "rewind")
 _MAX_TOKEN = 64  # characters
 _MAX_OFFSET = 2**63 - 1
-
-
-class ReaderTold(NamedTuple):
-    """The reader signal: who says where it stands, in which log (None: whichever this is)."""
-
-    action: Action
-    name: str
-    token: str
-    position: int
-    stream_id: str | None
 
 
 def check_name(name: object) -> str:

@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamlib.core.readers import MOST, NAME_BYTES, ReaderRow
+from streamlib.core.readers import MOST, NAME_BYTES, ReaderRow, ReaderTold
 from streamlib.core.retention import Retention
 from streamlib.errors import InvalidReaderNameError, MalformedInputError
 from streamlib.wire.flow import (
-    ReaderTold,
     check_name,
     parse_reader,
     parse_retention,
