@@ -14,8 +14,9 @@ and answers. Knows nothing of clients. Next: `client/transport.py`, the other ha
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any, Literal, NoReturn, TypeVar, cast, overload
 
@@ -287,6 +288,54 @@ class WorkflowStream:
             raise
         workflow.continue_as_new(args=args)
 
+    async def roll_over_when_due(
+        self,
+        build_args: Callable[[WorkflowStreamState], Sequence[Any]],
+        *,
+        ready: Callable[[], Awaitable[object]] | None = None,
+        until: Callable[[], bool] = lambda: False,
+        publisher_ttl: timedelta = DEFAULT_PUBLISHER_TTL,
+        on_too_large: Literal["raise", "truncate"] = "raise",
+    ) -> None:
+        """Wait until `should_roll_over` gives a reason, then hand over to a new run.
+
+        For the workflow's `run`, which may do its work in activities and handlers meanwhile. The
+        thresholds are those of the stream's `limits`.
+
+        Args:
+            build_args: As for `continue_as_new`.
+            ready: Awaited before the hand-over, so that nothing is abandoned: until running
+                activities have ended, say. The stream goes on meanwhile.
+            until: Return instead, as soon as this holds: also while `ready` is awaited.
+            publisher_ttl: As for `get_state`.
+            on_too_large: As for `continue_as_new`.
+
+        Example:
+            await self.stream.roll_over_when_due(
+                lambda state: [OrderInput(state)],
+                ready=lambda: workflow.wait_condition(lambda: not self.charging),
+                until=lambda: self.closed,
+            )
+
+        Raises:
+            RuntimeError: Called from a signal or update handler, which would wait for itself.
+            ApplicationError: Of type `StateTooLarge`, as for `continue_as_new`.
+            CancelledError: Cancelled while it waited. Nothing has changed.
+        """
+        task = asyncio.current_task()
+        if task is not None and task.get_name().startswith(("signal: ", "update: ")):
+            raise RuntimeError(
+                "roll_over_when_due was called from a handler, which would wait for its own end. "
+                "Call it from the workflow's run."
+            )
+        await workflow.wait_condition(lambda: until() or bool(self.should_roll_over()))
+        if not until() and ready is not None:
+            await _first(ready(), workflow.wait_condition(until))
+        if not until():
+            await self.continue_as_new(
+                build_args, publisher_ttl=publisher_ttl, on_too_large=on_too_large
+            )
+
     def _args(
         self, build: Build, publisher_ttl: timedelta, truncate: bool = False
     ) -> Sequence[Any]:
@@ -374,6 +423,18 @@ class WorkflowStream:
         return description_json(
             _parsed(parse_describe, args), self._stream, stream_id=self._stream_id, run_id=run_id
         )
+
+
+async def _first(*waits: Awaitable[object]) -> None:
+    """Return when one of them is over; raise what it raised. The others are cancelled."""
+    tasks = [asyncio.ensure_future(each) for each in waits]
+    try:
+        done, _ = await workflow.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for each in done:
+            await each
+    finally:
+        for each in tasks:
+            each.cancel()
 
 
 def _begin(
