@@ -12,24 +12,32 @@ from temporalio import workflow as _workflow
 # The library keeps no state of a workflow, so the sandbox need not load it anew for every run.
 with _workflow.unsafe.imports_passed_through():
     from streamlib.client.client import TopicHandle, WorkflowStreamClient
-    from streamlib.client.publisher import ClientStats
+    from streamlib.client.receipt import Outcome, Receipt
+    from streamlib.client.stats import ClientStats
     from streamlib.client.subscriber import Subscription, open_subscriptions
     from streamlib.client.watch import RunSnapshot, StreamWatch, WaitingBatch
     from streamlib.core.ledger import Batch
     from streamlib.core.limits import StreamLimits
+    from streamlib.core.readers import Forgotten
+    from streamlib.core.retention import Retention
     from streamlib.core.rollover import RollOverReason
     from streamlib.errors import (
         BatchGivenUpError,
         BatchTimeoutError,
+        BufferFullError,
         Cause,
         GivenUpBatch,
+        InvalidCommitError,
         InvalidLimitsError,
         InvalidOffsetError,
+        InvalidReaderNameError,
         InvalidTopicError,
         ItemDecodeError,
         ItemEncodeError,
         ItemTooLargeError,
         MalformedInputError,
+        NameLostError,
+        NamesUnsupportedError,
         NotAStreamError,
         OffsetTruncatedError,
         StateTooLargeError,
@@ -37,13 +45,19 @@ with _workflow.unsafe.imports_passed_through():
         StreamError,
         StreamNotFoundError,
         StreamUnavailableError,
+        TooManyReadersError,
         TruncateOutOfRangeError,
         UnreadItemsError,
         UnsentItemsWarning,
     )
     from streamlib.host.stream import WorkflowStream
     from streamlib.host.topic import WorkflowTopicHandle
-    from streamlib.wire.describe import ItemDescription, PublisherDescription, StreamDescription
+    from streamlib.wire.describe import (
+        ItemDescription,
+        PublisherDescription,
+        ReaderDescription,
+        StreamDescription,
+    )
     from streamlib.wire.shapes import (
         PollInput,
         PollResult,
@@ -61,25 +75,35 @@ __all__ = [
     "Batch",
     "BatchGivenUpError",
     "BatchTimeoutError",
+    "BufferFullError",
     "Cause",
     "ClientStats",
+    "Forgotten",
     "GivenUpBatch",
+    "InvalidCommitError",
     "InvalidLimitsError",
     "InvalidOffsetError",
+    "InvalidReaderNameError",
     "InvalidTopicError",
     "ItemDecodeError",
     "ItemDescription",
     "ItemEncodeError",
     "ItemTooLargeError",
     "MalformedInputError",
+    "NameLostError",
+    "NamesUnsupportedError",
     "NotAStreamError",
     "OffsetTruncatedError",
+    "Outcome",
     "PollInput",
     "PollResult",
     "PublishEntry",
     "PublishInput",
     "PublisherDescription",
     "PublisherState",
+    "ReaderDescription",
+    "Receipt",
+    "Retention",
     "RollOverReason",
     "RunSnapshot",
     "StateTooLargeError",
@@ -91,6 +115,7 @@ __all__ = [
     "StreamUnavailableError",
     "StreamWatch",
     "Subscription",
+    "TooManyReadersError",
     "TopicHandle",
     "TruncateOutOfRangeError",
     "UnreadItemsError",

@@ -320,6 +320,102 @@ class MalformedInputError(StreamError, ValueError):
         return f"Malformed {self.what}: {self.reason}."
 
 
+@dataclass(eq=False)
+class BufferFullError(StreamError):
+    """The buffer has no room for this item just now. It was not buffered; nothing was lost."""
+
+    workflow_id: str
+    size: int
+    buffered: int
+    limit: int
+
+    def __str__(self) -> str:
+        return (
+            f"The buffer for the stream {self.workflow_id!r} holds {self.buffered:,} bytes that "
+            f"are not acknowledged yet; this item has {self.size:,}, and max_buffer_bytes is "
+            f"{self.limit:,}. It was not buffered. `await topic.send(value)` waits for room; or "
+            "flush, and publish it again."
+        )
+
+
+@dataclass(eq=False)
+class InvalidReaderNameError(StreamError, ValueError):
+    """A reader's name that is empty, no string, or too long."""
+
+    name: object
+    limit: int
+
+    def __str__(self) -> str:
+        return (
+            f"{shown(self.name)} is no name for a reader. A name is a non-empty string of at most "
+            f"{self.limit:,} bytes, as it travels; leave it out for a reader that the stream does "
+            "not remember."
+        )
+
+
+@dataclass(eq=False)
+class NamesUnsupportedError(StreamError):
+    """The stream's host keeps no named readers. Nothing was sent."""
+
+    workflow_id: str
+
+    def __str__(self) -> str:
+        return (
+            f"The host of the stream {self.workflow_id!r} keeps no named readers: it is of another "
+            "library, or of an earlier version. Nothing was sent. Subscribe without a name, and "
+            "save `position` yourself."
+        )
+
+
+@dataclass(eq=False)
+class TooManyReadersError(StreamError):
+    """The stream keeps as many names as it can, and this is a new one."""
+
+    workflow_id: str
+    name: str
+    limit: int
+
+    def __str__(self) -> str:
+        return (
+            f"The stream {self.workflow_id!r} keeps {self.limit} named readers already, and "
+            f"{shown(self.name)} is not one of them. Use a name that is there, or none; names that "
+            "nobody reads by are forgotten after a while."
+        )
+
+
+@dataclass(eq=False)
+class NameLostError(StreamError):
+    """This reader has its name no longer. It has ended; what it commits is refused."""
+
+    workflow_id: str
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"This reader of the stream {self.workflow_id!r} is {shown(self.name)} no longer: "
+            f"{self.reason}. A name is for one reader at a time; subscribe by the name again to "
+            "take it back. What was handled and not committed comes again."
+        )
+
+
+@dataclass(eq=False)
+class InvalidCommitError(StreamError, ValueError):
+    """A position that a reader cannot commit. Nothing was sent."""
+
+    name: str
+    position: object
+    committed: int
+    end_offset: int
+
+    def __str__(self) -> str:
+        return (
+            f"The reader {shown(self.name)} cannot commit {shown(self.position)}: it has "
+            f"committed {self.committed}, and what it has read ends at {self.end_offset}. Give a "
+            "whole number between them; `rewind` goes back. Nothing was sent."
+        )
+
+
 class UnsentItemsWarning(RuntimeWarning):
     """A client went away with items that it had buffered but never sent."""
 

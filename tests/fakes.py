@@ -34,11 +34,13 @@ from streamlib.client.transport import (
     TokenRefusedError,
     TruncatedDuringPollError,
 )
-from streamlib.core.dedup import Publishers
+from streamlib.core.hosting import HostedStream
 from streamlib.core.limits import LEGACY
 from streamlib.core.log import Item, Log
 from streamlib.errors import Cause, StreamNotFoundError, StreamUnavailableError
+from streamlib.wire.describe import DescribeInput, description_json
 from streamlib.wire.encode import answer_json, encode_item, publish_json, wire_size
+from streamlib.wire.flow import parse_reader
 from streamlib.wire.parse import parse_answer, parse_publish
 from streamlib.wire.shapes import PUBLISH_SIGNAL, Answer
 
@@ -182,7 +184,11 @@ class FakeHost:
         self.key = object()  # names it, among all the streams of a process
         self.runs = [FakeRun("run-1", Log(), "run-1")]
         self.everything: list[tuple[str, Any]] = []  # topic and value, of `append`; none is dropped
-        self.publishers = Publishers()
+        self.stream = HostedStream(self.runs[0].log, now=NOON)  # what describes itself
+        self.now = NOON
+        self.publishers = self.stream.publishers
+        self.knows_names = True  # as hosts of other libraries do not
+        self.told: list[dict[str, Any]] = []  # by named readers, repeats too
         self.page_bytes = page_bytes
         self.history_page = 1_000  # events a page
         self.queries = queries  # whether it answers the poll query
@@ -294,10 +300,24 @@ class FakeHost:
         if self.closed:
             raise not_found()
         parsed = parse_publish([batch])
-        if self.publishers.accept(parsed.publisher_id, parsed.sequence, NOON):
-            for entry in parsed.items:
-                self._append(entry.topic, entry.data)
+        self.stream.log = self.log
+        items = [Item(each.topic, each.data, wire_size(*each[:2])) for each in parsed.items]
+        self.stream.take(items, parsed.publisher_id, parsed.sequence, self.now)
         self.work()
+
+    def hear(self, reader: dict[str, Any]) -> None:
+        """Hear where a named reader stands."""
+        self.told.append(reader)
+        if self.closed:
+            raise not_found()
+        self.stream.log = self.log
+        self.stream.hear(parse_reader([reader]), self.run.stream_id, self.now)
+        self.work()
+
+    def described(self, run: FakeRun, asked: DescribeInput) -> dict[str, Any]:
+        self.stream.log = run.log
+        about = description_json(asked, self.stream, stream_id=run.stream_id, run_id=run.run_id)
+        return about if self.knows_names else {**about, "readers": None, "verdicts": None}
 
     def answer(self, run: FakeRun, topics: Collection[str], from_offset: int) -> Answer:
         self.asked.append((run.run_id, frozenset(topics), from_offset))
@@ -389,6 +409,18 @@ class FakeTransport:
     async def offset(self, run_id: str, timeout: timedelta) -> int:
         await self._meet("offset")
         return self.host.named(run_id).log.end_offset
+
+    async def describe(self, run_id: str, asked: DescribeInput, timeout: timedelta) -> Any:
+        late = await self._meet("describe", timeout)
+        run = self.host.named(run_id) if run_id else self.host.run
+        about = self.host.described(run, asked)
+        await self._reply(late)
+        return about
+
+    async def tell(self, reader: dict[str, Any]) -> None:
+        late = await self._meet("tell")
+        self.host.hear(reader)
+        await self._reply(late)
 
     async def poll(self, run_id: str, topics: Collection[str], from_offset: int) -> Answer:
         await self._meet("poll")

@@ -11,15 +11,20 @@ from streamlib import errors
 from streamlib.errors import (
     BatchGivenUpError,
     BatchTimeoutError,
+    BufferFullError,
     Cause,
     GivenUpBatch,
+    InvalidCommitError,
     InvalidLimitsError,
     InvalidOffsetError,
+    InvalidReaderNameError,
     InvalidTopicError,
     ItemDecodeError,
     ItemEncodeError,
     ItemTooLargeError,
     MalformedInputError,
+    NameLostError,
+    NamesUnsupportedError,
     NotAStreamError,
     OffsetTruncatedError,
     StateTooLargeError,
@@ -27,6 +32,7 @@ from streamlib.errors import (
     StreamError,
     StreamNotFoundError,
     StreamUnavailableError,
+    TooManyReadersError,
     TruncateOutOfRangeError,
     UnreadItemsError,
 )
@@ -81,6 +87,12 @@ EXAMPLES: list[tuple[StreamError, list[str], str]] = [
     (ItemTooLargeError("t", 2_500_000, 2_000_000), ["'t'", "2,500,000"], "a reference to it"),
     (ItemDecodeError(7, "t", "no dict"), ["offset 7", "'t'", "no dict"], "Read on"),
     (MalformedInputError("poll", "it has 2 arguments"), ["poll", "2 arguments"], "Malformed"),
+    (BufferFullError("order-1", 70, 1_950, 2_000), ["'order-1'", "70", "1,950", "2,000"], "send"),
+    (InvalidReaderNameError("", 200), ["''", "200"], "non-empty string"),
+    (NamesUnsupportedError("order-1"), ["'order-1'", "Nothing was sent"], "without a name"),
+    (TooManyReadersError("order-1", "n", 100), ["'order-1'", "'n'", "100"], "a name that is there"),
+    (NameLostError("order-1", "n", "it is old"), ["'order-1'", "'n'", "it is old"], "again"),
+    (InvalidCommitError("n", 7, 2, 5), ["'n'", "7", "committed 2", "ends at 5"], "rewind"),
 ]
 NAMES = [type(error).__name__ for error, _, _ in EXAMPLES]
 

@@ -27,8 +27,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 """What a folder may import of the others. "" is `streamlib` itself, the public door."""
 
 PURE = {
-    "__future__", "array", "bisect", "collections", "dataclasses", "datetime", "enum", "heapq",
-    "itertools", "math", "typing",
+    "__future__", "array", "bisect", "collections", "dataclasses", "datetime", "enum", "functools",
+    "heapq", "itertools", "math", "typing",
 }  # fmt: skip
 NOTEBOOK = {"IPython", "anywidget", "ipykernel", "ipywidgets", "jupyter_client", "nest_asyncio2"}
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -7,8 +7,6 @@ Belongs to one event loop. The last file to read; `scenarios/order.py` uses all 
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Generic, Literal, TypeVar, overload
 
@@ -18,13 +16,14 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.converter import PayloadConverter
 
 from streamlib.client.feed import Feed
-from streamlib.client.publisher import ClientStats, Publisher
+from streamlib.client.patience import patiently
+from streamlib.client.publisher import Publisher
+from streamlib.client.receipt import Receipt
 from streamlib.client.registry import shared_feed
+from streamlib.client.stats import ClientStats
 from streamlib.client.subscriber import ReadCounts, Subscription
 from streamlib.client.transport import TemporalTransport
 from streamlib.client.watch import StreamWatch
-from streamlib.core.retry import Retry
-from streamlib.errors import StreamUnavailableError
 from streamlib.wire.binding import TopicTypes, check_topic
 from streamlib.wire.describe import DescribeInput, StreamDescription, parse_description
 
@@ -57,6 +56,7 @@ class WorkflowStreamClient:
         max_batch_size: int | None = None,
         max_retry_duration: timedelta = _DEFAULT_RETRY,
         max_batch_bytes: int | None = None,
+        max_buffer_bytes: int | None = None,
     ) -> None:
         """Wrap a workflow handle. Prefer `create`.
 
@@ -74,10 +74,12 @@ class WorkflowStreamClient:
                 1,000,000, which has room for a codec that doubles; the server takes 2 MiB. A
                 batch that it refuses all the same is split, so this only saves the detour. Above
                 that, it is also the most that one item may have: for a host with such limits.
+            max_buffer_bytes: Bytes that may wait for their acknowledgement, as they travel. Where
+                it is full, `publish` raises and `send` waits. None: as many as come.
 
         Raises:
             TypeError: Neither `client` is given nor does the handle have one.
-            ValueError: `max_batch_size` or `max_batch_bytes` is below 1.
+            ValueError: One of these is below 1.
         """
         reader: Client | None = client or getattr(handle, "_client", None)
         if reader is None:
@@ -97,6 +99,7 @@ class WorkflowStreamClient:
             max_batch_size=max_batch_size,
             max_retry_duration=max_retry_duration,
             max_batch_bytes=max_batch_bytes,
+            max_buffer_bytes=max_buffer_bytes,
         )
 
     @classmethod
@@ -109,6 +112,7 @@ class WorkflowStreamClient:
         max_batch_size: int | None = None,
         max_retry_duration: timedelta = _DEFAULT_RETRY,
         max_batch_bytes: int | None = None,
+        max_buffer_bytes: int | None = None,
     ) -> WorkflowStreamClient:
         """Return a client for the stream of the workflow with this id. Arguments: see `__init__`.
 
@@ -121,6 +125,7 @@ class WorkflowStreamClient:
             max_batch_size=max_batch_size,
             max_retry_duration=max_retry_duration,
             max_batch_bytes=max_batch_bytes,
+            max_buffer_bytes=max_buffer_bytes,
         )
 
     @classmethod
@@ -131,6 +136,7 @@ class WorkflowStreamClient:
         max_batch_size: int | None = None,
         max_retry_duration: timedelta = _DEFAULT_RETRY,
         max_batch_bytes: int | None = None,
+        max_buffer_bytes: int | None = None,
     ) -> WorkflowStreamClient:
         """Return a client for the stream of the workflow that scheduled this activity.
 
@@ -151,6 +157,7 @@ class WorkflowStreamClient:
             max_batch_size=max_batch_size,
             max_retry_duration=max_retry_duration,
             max_batch_bytes=max_batch_bytes,
+            max_buffer_bytes=max_buffer_bytes,
         )
 
     @property
@@ -237,7 +244,7 @@ class WorkflowStreamClient:
             NotAStreamError: The workflow hosts no stream.
         """
         run_id = self._transport.pinned_run_id
-        return await _patiently(lambda timeout: self._transport.offset(run_id, timeout))
+        return await patiently(lambda timeout: self._transport.offset(run_id, timeout))
 
     async def describe(
         self, *, items: int = 0, from_offset: int = 0, batches: int = 0
@@ -258,7 +265,7 @@ class WorkflowStreamClient:
         """
         asked, run_id = DescribeInput(from_offset, items, batches), self._transport.pinned_run_id
         return parse_description(
-            await _patiently(lambda timeout: self._transport.describe(run_id, asked, timeout))
+            await patiently(lambda timeout: self._transport.describe(run_id, asked, timeout))
         )
 
     @overload
@@ -271,6 +278,8 @@ class WorkflowStreamClient:
         poll_cooldown: timedelta | None = ...,
         on_truncated: Literal["skip", "raise"] = ...,
         stream_id: str | None = ...,
+        name: str | None = ...,
+        rewind: int | None = ...,
     ) -> Subscription[T]: ...
     @overload
     def subscribe(
@@ -282,6 +291,8 @@ class WorkflowStreamClient:
         poll_cooldown: timedelta | None = ...,
         on_truncated: Literal["skip", "raise"] = ...,
         stream_id: str | None = ...,
+        name: str | None = ...,
+        rewind: int | None = ...,
     ) -> Subscription[Any]: ...
 
     def subscribe(
@@ -293,6 +304,8 @@ class WorkflowStreamClient:
         poll_cooldown: timedelta | None = None,
         on_truncated: Literal["skip", "raise"] = "skip",
         stream_id: str | None = None,
+        name: str | None = None,
+        rewind: int | None = None,
     ) -> Subscription[Any]:
         """Open a subscription: an async iterator of `WorkflowStreamItem`. Does no I/O yet.
 
@@ -310,9 +323,15 @@ class WorkflowStreamClient:
                 `OffsetTruncatedError` first. Starting at 0 never raises.
             stream_id: The `Subscription.stream_id` that `from_offset` was saved for: a new stream
                 under the same workflow id then raises instead of being taken for it.
+            name: Under which the stream keeps how far it has come, and it resumes there;
+                `from_offset` is where a new name begins. An item counts as handled when the next is
+                asked for, so each is handled at least once. A name is for one reader: the last to
+                join has it, and the one before gets `NameLostError`.
+            rewind: With a name: begin at this offset, also where that is further back.
 
         Raises:
             InvalidOffsetError: `from_offset` is negative or no whole number.
+            InvalidReaderNameError: The name is empty, no string, or too long.
             InvalidTopicError: A topic's name is empty or no string.
             RuntimeError: `result_type` is `Payload`, which no converter decodes.
         """
@@ -333,6 +352,8 @@ class WorkflowStreamClient:
             on_truncated=on_truncated,
             stream_id=stream_id,
             counts=self._counts,
+            name=name,
+            rewind=rewind,
         )
 
     def watch(self) -> StreamWatch:
@@ -383,10 +404,29 @@ class TopicHandle(Generic[T]):
 
         Raises:
             ItemEncodeError: The payload converter cannot serialize the value; nothing is buffered.
-            ItemTooLargeError: It is larger than an item may be; nothing is buffered.
+            ItemTooLargeError: It is larger than an item, or the buffer, may be; nothing is
+                buffered.
+            BufferFullError: There is no room up to `max_buffer_bytes` just now; nothing is
+                buffered.
             Exception: What made sending in the background fail, once; nothing is buffered.
         """
         self._client._publisher.publish(self._name, value, force_flush=force_flush)  # pyright: ignore[reportPrivateUsage]
+
+    async def send(self, value: T | Payload) -> Receipt:
+        """As `publish`, but wait for room; return the item's receipt, to be awaited or not.
+
+        Example:
+            receipt = await topic.send(value)
+            print(await receipt)  # what became of it, once that is known
+
+        Raises:
+            ItemEncodeError: The payload converter cannot serialize the value; nothing is buffered.
+            ItemTooLargeError: It is larger than an item, or the buffer, may be; nothing is
+                buffered.
+            Exception: What made sending in the background fail, once; nothing is buffered.
+            CancelledError: Cancelled while it waited; nothing is buffered.
+        """
+        return await self._client._publisher.send(self._name, value)  # pyright: ignore[reportPrivateUsage]
 
     def subscribe(
         self,
@@ -395,6 +435,8 @@ class TopicHandle(Generic[T]):
         poll_cooldown: timedelta | None = None,
         on_truncated: Literal["skip", "raise"] = "skip",
         stream_id: str | None = None,
+        name: str | None = None,
+        rewind: int | None = None,
     ) -> Subscription[T]:
         """Open a subscription to this topic, decoded as its type. See the client's `subscribe`."""
         return self._client.subscribe(
@@ -404,20 +446,6 @@ class TopicHandle(Generic[T]):
             poll_cooldown=poll_cooldown,
             on_truncated=on_truncated,
             stream_id=stream_id,
+            name=name,
+            rewind=rewind,
         )
-
-
-async def _patiently(ask: Callable[[timedelta], Awaitable[T]]) -> T:
-    """Ask until there is an answer, for ten seconds: one try can hang, or meet a hand-over."""
-    loop, retry = asyncio.get_running_loop(), Retry()
-    deadline = loop.time() + 10
-    while True:
-        began = loop.time()
-        try:
-            return await ask(timedelta(seconds=max(0.1, min(2.0, deadline - began))))
-        except StreamUnavailableError as error:
-            now = loop.time()
-            pause = retry.failed(error.cause, began=began, now=now, chance=random.random())
-            if now > deadline - 0.1:
-                raise
-            await asyncio.sleep(min(pause, deadline - now))

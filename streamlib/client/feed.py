@@ -16,9 +16,9 @@ import asyncio
 import contextlib
 import logging
 import weakref
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowExecutionStatus
@@ -41,6 +41,8 @@ from streamlib.client.source import Source
 from streamlib.client.tally import Tally
 from streamlib.client.transport import TokenRefusedError, Transport
 from streamlib.core.window import Seat
+
+R = TypeVar("R")
 
 _log = logging.getLogger("streamlib")
 
@@ -69,6 +71,7 @@ class Feed:
         self.source = Source(transport, self._patience)
         self.newest = Newest(self.source, lambda: self.over, self._fail)
         self._guests: dict[object, None] = {}  # readers and watchers
+        self.listeners: set[Callable[[], None]] = set()  # called at each ring
         self._bell = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._abandoned = False
@@ -171,6 +174,16 @@ class Feed:
         """Let the watchers look."""
         self._bell.set()
         self._bell = asyncio.Event()
+        for listener in self.listeners:
+            listener()
+
+    async def persist(self, call: Callable[[], Awaitable[R]]) -> R:
+        """Make a call of a reader's own until it works."""
+        return await self._patience.persist("name", call)
+
+    async def ask(self, call: Callable[[timedelta], Awaitable[R]]) -> R:
+        """Ask until there is an answer; a slow one gets a second one beside it."""
+        return await self.persist(lambda: self._patience.hedged("name", call))
 
     def _trouble_changed(self) -> None:
         if self._guests:  # else nobody reads any more: nothing is known to be well

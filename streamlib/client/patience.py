@@ -193,3 +193,19 @@ class Patience:
         self._calls.discard(task)
         if not task.cancelled():
             task.exception()  # looked at, also when somebody else answered first
+
+
+async def patiently(ask: Callable[[timedelta], Awaitable[R]]) -> R:
+    """Ask until there is an answer, for ten seconds: one try can hang, or meet a hand-over."""
+    loop, retry = asyncio.get_running_loop(), Retry()
+    deadline = loop.time() + 10
+    while True:
+        began = loop.time()
+        try:
+            return await ask(timedelta(seconds=max(0.1, min(2.0, deadline - began))))
+        except StreamUnavailableError as error:
+            now = loop.time()
+            pause = retry.failed(error.cause, began=began, now=now, chance=random.random())
+            if now > deadline - 0.1:
+                raise
+            await asyncio.sleep(min(pause, deadline - now))

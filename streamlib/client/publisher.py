@@ -21,37 +21,29 @@ import warnings
 import weakref
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from temporalio.converter import PayloadConverter
 
+from streamlib.client.receipt import Outcome, Receipt, Receipts
+from streamlib.client.stats import ClientStats
 from streamlib.client.transport import BatchRefusedError, Transport
 from streamlib.core.limits import DEFAULTS, StreamLimits
 from streamlib.core.log import Item
-from streamlib.core.outbox import InFlight, Outbox
+from streamlib.core.outbox import InFlight, Outbox, OutgoingBatch
 from streamlib.core.retry import Retry
 from streamlib.errors import (
     BatchGivenUpError,
     BatchTimeoutError,
+    BufferFullError,
     GivenUpBatch,
+    ItemTooLargeError,
     StreamUnavailableError,
     UnsentItemsWarning,
 )
 from streamlib.wire.encode import encode_item, publish_json
 
 _log = logging.getLogger("streamlib")
-
-
-class ClientStats(NamedTuple):
-    """What became of a client's batches so far, and of its subscriptions."""
-
-    sent: int = 0  # batches that the stream has acknowledged
-    retried: int = 0  # tries that had no answer
-    refused: int = 0  # batches that were refused for good; most of them were split
-    given_up: int = 0  # batches that were dropped, and named by an error
-    reads: int = 0  # pages with items that its subscriptions took, of their own or shared
-    waits: int = 0  # times that one had all there was, and waited for more
-    missed: int = 0  # offsets that were truncated before one read them
 
 
 @dataclass
@@ -78,11 +70,10 @@ class Publisher:
         max_batch_size: int | None,
         max_batch_bytes: int | None = None,
         max_retry_duration: timedelta,
+        max_buffer_bytes: int | None = None,
     ) -> None:
-        if max_batch_size is not None and max_batch_size < 1:
-            raise ValueError(f"max_batch_size is {max_batch_size}; a batch holds at least 1 item")
-        if max_batch_bytes is not None and max_batch_bytes < 1:
-            raise ValueError(f"max_batch_bytes is {max_batch_bytes}; a batch holds at least 1 byte")
+        _check(max_batch_size=max_batch_size)
+        _check(max_batch_bytes=max_batch_bytes, max_buffer_bytes=max_buffer_bytes)
         self.publisher_id = uuid.uuid4().hex[:16]
         self.stats = ClientStats()
         self._transport = transport
@@ -94,7 +85,12 @@ class Publisher:
             max_batch_size,
             max_batch_bytes or DEFAULTS.batch_bytes,
             max_retry_duration.total_seconds(),
+            max_buffer_bytes,
         )
+        self._max_buffer = max_buffer_bytes
+        self._receipts = Receipts(transport, self.publisher_id)
+        self._entering = asyncio.Lock()  # who waits for room enters in turn
+        self._settles = asyncio.Event()  # set, and made anew, when a batch is settled, or none is
         self._sending = asyncio.Lock()
         self._wake = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
@@ -118,14 +114,66 @@ class Publisher:
 
         Raises:
             InvalidTopicError, ItemEncodeError, ItemTooLargeError: Nothing was buffered.
+            BufferFullError: There is no room up to `max_buffer_bytes`. Nothing was buffered; what
+                is there is sent now.
             Exception: What made sending in the background fail, once. This value was not
                 buffered; publish it again to go on.
         """
         self._raise_failure()
-        item = encode_item(topic, value, self._converter, self._limits)
+        item = self._item(topic, value)
+        if not self._outbox.has_room(item.size):
+            self._send_soon()
+            buffered, limit = self._outbox.unsettled_bytes, self._max_buffer or 0
+            raise BufferFullError(self._transport.workflow_id, item.size, buffered, limit)
         self._outbox.add(item, item.size)
         if force_flush or self._outbox.full:
             self._send_soon()
+
+    async def send(self, topic: str, value: Any) -> Receipt:
+        """Encode `value`, wait for room, and buffer it; return its receipt.
+
+        Raises:
+            InvalidTopicError, ItemEncodeError, ItemTooLargeError: Nothing was buffered.
+            Exception: What made sending in the background fail, once. Nothing was buffered.
+            CancelledError: Cancelled while it waited. Nothing was buffered.
+        """
+        self._raise_failure()
+        item = self._item(topic, value)
+        async with self._entering:
+            while not self._outbox.has_room(item.size):
+                await self._settles_something()
+            receipt = Receipt(self._outbox.added, self._outcome)
+            self._receipts.add(receipt)
+            self._outbox.add(item, item.size)
+        if self._outbox.full:
+            self._send_soon()
+        return receipt
+
+    def _item(self, topic: str, value: Any) -> Item:
+        item = encode_item(topic, value, self._converter, self._limits)
+        if self._max_buffer is not None and item.size > self._max_buffer:
+            raise ItemTooLargeError(item.topic, item.size, self._max_buffer)
+        return item
+
+    async def _outcome(self, receipt: Receipt) -> Outcome:
+        """Wait until a receipt's batch is settled, and ask what became of it."""
+        while not receipt.is_settled:
+            await self._settles_something()
+        return await self._receipts.outcome(receipt)
+
+    async def _settles_something(self) -> None:
+        """Send what is buffered, and return when a batch is settled; raise what keeps it from it.
+
+        What was given up meanwhile is not raised here: it is told by receipts, or to who asks next.
+        """
+        self._raise([], self._take_failure())
+        settles = self._settles
+        self._send_soon()
+        await settles.wait()
+
+    def _tell_of_settling(self) -> None:
+        self._settles.set()
+        self._settles = asyncio.Event()
 
     async def flush(self) -> None:
         """Return when all that was buffered at the time of the call is stored; no later.
@@ -258,6 +306,7 @@ class Publisher:
                         await self._send_next()
         except Exception as error:
             self._failure = error
+            self._tell_of_settling()
 
     async def _send_next(self, *, hurry: bool = False) -> None:
         """Send the next batch and see it through: stored, split or given up. Retry what may pass.
@@ -289,12 +338,14 @@ class Publisher:
                 if hurry:
                     raise
             else:
-                self._acknowledged()
+                self._acknowledged(batch)
                 return
             await asyncio.sleep(pause)
 
-    def _acknowledged(self) -> None:
+    def _acknowledged(self, batch: OutgoingBatch[Item]) -> None:
+        self._receipts.settled(self._outbox.settled, len(batch.entries), batch.sequence, None)
         self._outbox.acknowledge()
+        self._tell_of_settling()
         self._count(sent=1)
         if self._trouble:
             self._trouble = False
@@ -340,13 +391,22 @@ class Publisher:
         )
         _log.error("Given up for the stream %r: %s", self._transport.workflow_id, batch)
         self._count(given_up=1)
+        told = self._receipts.settled(batch.first, batch.count, batch.sequence, batch)
+        self._tell_of_settling()
         # Items settle in their order, and the lock is fair: whoever waits, waits for these too.
-        for given_up in [flush.given_up for flush in self._flushes] or [self._given_up]:
+        others = [] if told else [self._given_up]
+        for given_up in [flush.given_up for flush in self._flushes] or others:
             given_up.append(batch)
 
     def _count(self, **more: int) -> None:
         now = self.stats
         self.stats = now._replace(**{name: getattr(now, name) + n for name, n in more.items()})
+
+
+def _check(**sizes: int | None) -> None:
+    for name, value in sizes.items():
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}; it must be at least 1")
 
 
 def _limits(max_batch_bytes: int | None) -> StreamLimits:

@@ -25,6 +25,7 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.converter import PayloadConverter
 
 from streamlib.client.feed import Feed
+from streamlib.client.named import NamedReader
 from streamlib.core.cursor import Cursor
 from streamlib.core.log import Item, Page
 from streamlib.core.window import Seat
@@ -81,6 +82,8 @@ class Subscription(Generic[T]):
         on_truncated: Literal["skip", "raise"] = "skip",
         stream_id: str | None = None,
         counts: ReadCounts | None = None,
+        name: str | None = None,
+        rewind: int | None = None,
     ) -> None:
         self._workflow_id = workflow_id
         self._counts = counts or ReadCounts()
@@ -90,9 +93,11 @@ class Subscription(Generic[T]):
         self._topics = frozenset(topics)
         self._latest = from_offset == "latest"
         self._cursor = Cursor(0 if from_offset == "latest" else from_offset)
+        begins = None if self._latest else self.position
+        self._named = NamedReader(name, begins, rewind) if name is not None else None
+        self._cursor = self._named.of(self) if self._named else self._cursor
         self._raise_on_gap = on_truncated == "raise"
         self._expected_id = stream_id
-        self._started = False
         self._result_type = result_type
         self._cooldown = poll_cooldown.total_seconds() if poll_cooldown is not None else None
         self._seat = Seat(self._cursor, self._topics)
@@ -101,8 +106,7 @@ class Subscription(Generic[T]):
         self._page: deque[tuple[int, Item]] = deque()
         self._page_end = 0
         self._last_take = 0.0
-        self._reading = False
-        self._closed = self._ended = self._told_unread = False
+        self._closed = self._ended = self._told_unread = self._started = self._reading = False
         self._status: WorkflowExecutionStatus | None = None
         _opened[next(_numbers)] = self
 
@@ -115,6 +119,16 @@ class Subscription(Generic[T]):
     def topics(self) -> list[str]:
         """The topics it was opened for; an empty list for all."""
         return [*self._names]
+
+    @property
+    def name(self) -> str | None:
+        """The name under which the stream keeps its position; None for a reader without one."""
+        return self._named.name if self._named else None
+
+    @property
+    def committed(self) -> int | None:
+        """Where it would resume: all before was handled, and told; None without a name."""
+        return self._named.committed if self._named else None
 
     @property
     def closed(self) -> bool:
@@ -177,6 +191,10 @@ class Subscription(Generic[T]):
         Raises:
             StreamNotFoundError: There is no such workflow.
             StreamChangedError: It hosts another stream than the `stream_id` that was given.
+            NamesUnsupportedError: It was opened by name, and the host knows none.
+            TooManyReadersError: The name would be one more than the stream keeps.
+            InvalidCommitError: The name would begin, or rewind to, beyond the end.
+            NameLostError: Another one has joined under the name in this moment.
             CancelledError: Cancelled; it can be started again.
         """
         if self._started or self._closed:
@@ -189,10 +207,34 @@ class Subscription(Generic[T]):
             if self._expected_id != actual:
                 await self.aclose()
                 raise StreamChangedError(feed.workflow_id, self._expected_id, actual)
-        if self._latest:
+        if self._named is not None:
+            assert self._leave is not None
+            if not await self._named.join(feed, self._leave):  # closed meanwhile
+                return self
+        elif self._latest:
             self._cursor.pass_over(await feed.source.latest())
         self._started = True
         return self
+
+    async def commit(self, position: int | None = None) -> None:
+        """Tell the stream now that all before `position` was handled, and return when it knows.
+
+        Not needed: it is told every five seconds, and at the close. It waits for its turn.
+
+        Args:
+            position: None: all that was handled, which an item is when the next is asked for. The
+                item in hand too: `item.offset + 1`.
+
+        Raises:
+            RuntimeError: It has no name, or has not started.
+            InvalidCommitError: The position is before what was committed, or beyond what was read.
+            NameLostError: Another reader has the name now.
+            StreamUnavailableError: No answer; it is told later.
+            CancelledError: Cancelled; it is told later.
+        """
+        if self._named is None or self._feed is None:
+            raise RuntimeError("only a subscription with a name commits, once it has started")
+        await self._named.commit(self._feed, position)
 
     def __aiter__(self) -> AsyncIterator[WorkflowStreamItem[T]]:
         return self
@@ -211,6 +253,7 @@ class Subscription(Generic[T]):
                 without its state), and all that the old one held was delivered. It has ended.
             UnreadItemsError: The workflow has closed, and its host cannot be asked for the rest.
             NotAStreamError: The workflow hosts no stream.
+            NameLostError: Another reader has the name now. It has ended.
             RPCError: The server refuses us (permission denied, say).
             RuntimeError: Another task is reading from this subscription just now.
             CancelledError: Cancelled. No item is lost; the next call returns it.
@@ -218,15 +261,22 @@ class Subscription(Generic[T]):
         if self._reading:
             raise RuntimeError("another task reads from this subscription; open one for each task")
         self._reading = True
+        if self._named is not None:
+            self._named.asks()
         try:
-            while not self._page:
+            while self._has_name() and not self._page:
                 await self.start()
                 if self._closed or self._ended or not await self._fetch():
+                    self._has_name()
                     await asyncio.sleep(0)  # who asks again and again still lets the others run
                     raise StopAsyncIteration
         finally:
             self._reading = False
+            if self._named is not None:
+                self._named.rests()
         offset, item = self._page.popleft()
+        if self._named is not None:
+            self._named.rests(offset)
         self._cursor.pass_over(offset + 1 if self._page else max(offset + 1, self._page_end))
         self._seat.idle = not self._page
         value = self._decode(offset, item)
@@ -238,6 +288,8 @@ class Subscription(Generic[T]):
         self._page.clear()
         if self._leave is not None:
             self._leave()
+        if self._named is not None:
+            await self._named.close(self._feed)
 
     async def __aenter__(self) -> Subscription[T]:
         """Start. Raises as `start` does."""
@@ -245,6 +297,17 @@ class Subscription(Generic[T]):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+    def _has_name(self) -> bool:
+        """Whether it may read on; raises, once, if another reader has its name."""
+        if self._named is not None and not self._closed:
+            try:
+                self._named.check()
+            except Exception:
+                self._page.clear()
+                self._ended = True
+                raise
+        return True
 
     async def _fetch(self) -> bool:
         """Get a page, perhaps an empty one; False when there will be no other."""

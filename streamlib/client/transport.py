@@ -1,4 +1,4 @@
-"""The edge to Temporal: six calls, and the translation of everything that can go wrong in them.
+"""The edge to Temporal: its calls, and the translation of everything that can go wrong in them.
 
     send       a batch                      signal, through the handle it was given
     resolve    which run, how long          describe
@@ -6,6 +6,8 @@
     read       what is there now            poll query: writes nothing, works on closed runs
     offset     where the log ends           query
     poll       wait, then what is there     poll update: for hosts without the query
+    describe   the stream about itself      query
+    tell       where a named reader stands  signal
 
 Knows no subscriber and no publisher: it makes one try and says what came of it. An error is either
 `StreamUnavailableError` (try again), or final. Next: `publisher.py` and `feed.py`, which decide.
@@ -52,6 +54,7 @@ from streamlib.wire.shapes import (
     OFFSET_QUERY,
     POLL,
     PUBLISH_SIGNAL,
+    READER_SIGNAL,
     STREAM_DRAINING,
     TRUNCATED_OFFSET,
     Answer,
@@ -138,6 +141,13 @@ class Transport(Protocol):
         """Wait until something is there, then return it."""
         ...
 
+    async def describe(self, run_id: str, asked: DescribeInput, timeout: timedelta) -> Any:
+        """Return what the stream says about itself."""
+        ...
+
+    async def tell(self, reader: dict[str, Any]) -> None:
+        """Tell where a named reader stands."""
+
 
 class TemporalTransport:
     """A `Transport` over a Temporal client. Every method makes one try and may be cancelled."""
@@ -163,12 +173,8 @@ class TemporalTransport:
                 does not fail on an empty one. It is not stored.
             RPCError: The server refuses us. It is not stored.
         """
-        signal = self._handle.signal(PUBLISH_SIGNAL, batch)
         try:
-            await self._call(asyncio.wait_for(signal, _SEND_TIMEOUT), _RETRYABLE)
-        except asyncio.TimeoutError as error:
-            reason = f"no acknowledgement within {_SEND_TIMEOUT} s"
-            raise StreamUnavailableError(self.workflow_id, reason) from error
+            await self._signal(PUBLISH_SIGNAL, batch)
         except RPCError as error:
             if says_too_large(error.message):
                 raise BatchRefusedError(error.message) from error
@@ -179,6 +185,24 @@ class TemporalTransport:
             if await self._encodes({**batch, "items": []}) and not await self._encodes(batch):
                 raise BatchRefusedError(f"the codec fails on it ({error!r})") from error
             raise
+
+    async def tell(self, reader: dict[str, Any]) -> None:
+        """Signal where a named reader stands, through the handle that was given.
+
+        Raises:
+            StreamUnavailableError: It may have arrived, or not.
+            StreamNotFoundError: No such workflow, or it has closed.
+            RPCError: The server refuses us.
+        """
+        await self._signal(READER_SIGNAL, reader)
+
+    async def _signal(self, name: str, argument: dict[str, Any]) -> None:
+        signal = self._handle.signal(name, argument)
+        try:
+            await self._call(asyncio.wait_for(signal, _SEND_TIMEOUT), _RETRYABLE)
+        except asyncio.TimeoutError as error:
+            reason = f"no acknowledgement within {_SEND_TIMEOUT} s"
+            raise StreamUnavailableError(self.workflow_id, reason) from error
 
     async def _encodes(self, batch: dict[str, Any]) -> bool:
         try:

@@ -1,6 +1,7 @@
 """What a host decides, without a workflow: what gets in, what a poll is told, and when.
 
     batch --take-->    accepted | duplicate          --> Log, Publishers, Ledger
+    what came --retain-->                            --> the oldest go, if that was asked for
     what is no batch --refuse-->                     --> counted, and told now and then
     poll  --may_answer--> wait | answer              --> Page
 
@@ -20,6 +21,8 @@ from streamlib.core.dedup import Publishers
 from streamlib.core.ledger import ACCEPTED, DUPLICATE, Ledger
 from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
 from streamlib.core.log import Item, Log, Page
+from streamlib.core.readers import Readers, ReaderTold
+from streamlib.core.retention import Keeper, Retention
 from streamlib.errors import OffsetTruncatedError
 
 ANSWER_FRAME_BYTES = 512
@@ -92,12 +95,15 @@ class HostedStream:
         limits: StreamLimits = DEFAULTS,
         publisher_ttl: timedelta | None = None,
         seams: Sequence[int] = (),
+        readers: Readers | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         """Begin with what a state held, or empty, at `now`.
 
         Args:
             publisher_ttl: Forget publishers that were idle for longer; None: never.
             seams: The offsets at which runs took over.
+            keeper: Says what goes by itself; None: nothing does.
         """
         self.log = Log() if log is None else log
         self.publishers = Publishers() if publishers is None else publishers
@@ -105,8 +111,10 @@ class HostedStream:
         self.limits = limits
         self.signals = self.updates = 0  # of this run
         self.detaching = False  # polls are answered at once, and no new ones taken
+        self.readers = Readers() if readers is None else readers
+        self.keeper = keeper
         self._publisher_ttl = publisher_ttl
-        self._next_prune = now
+        self._next_prune = self._next_look = now
         self._lines = _Lines(now)
 
     @property
@@ -115,6 +123,12 @@ class HostedStream:
         that keeps to the legacy limits has today's."""
         limits = DEFAULTS if self.limits is LEGACY else self.limits
         return max(1, limits.page_bytes - ANSWER_FRAME_BYTES)
+
+    def append(self, item: Item, now: datetime) -> None:
+        """Append an item of the workflow's own."""
+        self._prune(now)
+        self.log.append(item)
+        self.retain(now)
 
     def take(self, items: Sequence[Item], publisher_id: str, sequence: int, now: datetime) -> str:
         """Append a batch, unless it was here already; return what became of it."""
@@ -126,17 +140,42 @@ class HostedStream:
         for item in items:
             self.log.append(item)
         self.ledger.accepted(publisher_id, sequence, first, len(items))
+        self.retain(now)
         return ACCEPTED
 
-    def refuse(self, publisher_id: str, reason: str, now: datetime) -> int | None:
+    def keep(self, retention: Retention, now: datetime) -> None:
+        """Keep so much from now on."""
+        times = self.keeper.times if self.keeper is not None else ()
+        self.keeper = Keeper(retention, self.log, now, times) if retention else None
+        self.retain(now)
+
+    def retain(self, now: datetime) -> None:
+        """Let go what is not to be kept."""
+        if self.keeper is not None:
+            self.log.truncate(self.keeper.base(self.log, now, self.readers.slowest))
+
+    def refuse(
+        self, publisher_id: str, reason: str, now: datetime, sequence: int = 0
+    ) -> int | None:
         """Count an invalid batch.
 
         Returns:
             Whether to tell it: None for no, else how many were not told since the last one.
         """
         self.publishers.refuse(publisher_id)
-        self.ledger.refused(publisher_id, reason)
+        self.ledger.refused(publisher_id, reason, sequence)
         return self._lines.take(now)
+
+    def hear(self, told: ReaderTold, stream_id: str, now: datetime) -> None:
+        """Note where a named reader stands, unless that cannot be, or is of another log."""
+        end = self.log.end_offset
+        if told.stream_id not in (None, stream_id):
+            self.readers.refuse()
+        elif told.action == "join":
+            self.readers.join(told.name, told.token, told.position, now, end)
+        else:
+            again = told.action == "rewind"
+            self.readers.commit(told.name, told.token, told.position, now, end, rewind=again)
 
     def may_answer(self, from_offset: int) -> bool:
         """Whether a waiting poll should be answered now: also if what it waits at was truncated."""
@@ -161,7 +200,10 @@ class HostedStream:
         return 0 < from_offset < self.log.base_offset
 
     def _prune(self, now: datetime) -> None:
-        """Forget idle publishers, if that was asked for; now and then, not for every batch."""
+        """Forget idle publishers, if that was asked for, and names; now and then."""
+        if now >= self._next_look:
+            self.readers.prune(now, self.log.end_offset)
+            self._next_look = now + self.readers.ttl / 100
         if self._publisher_ttl is not None and now >= self._next_prune:
             self.publishers.prune(now, self._publisher_ttl)
             self._next_prune = now + self._publisher_ttl / 10

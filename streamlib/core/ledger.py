@@ -12,10 +12,11 @@ it forgets the oldest batches. Pure.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 ACCEPTED, DUPLICATE, REFUSED = "accepted", "duplicate", "refused"
+_BETTER = {ACCEPTED: 2, DUPLICATE: 1, REFUSED: 0}
 
 
 class Batch(NamedTuple):
@@ -66,10 +67,24 @@ class Ledger:
         offset, items = (won.first_offset, won.items) if won else (None, 0)
         self._note(Batch(publisher_id, sequence, DUPLICATE, offset, items))
 
-    def refused(self, publisher_id: str, reason: str) -> None:
-        """Note a batch that was invalid, and why."""
+    def refused(self, publisher_id: str, reason: str, sequence: int = 0) -> None:
+        """Note a batch that was invalid, and why; its sequence, if it said one."""
         self.refusals += 1
-        self._note(Batch(publisher_id, 0, REFUSED, None, 0, reason))
+        self._note(Batch(publisher_id, sequence, REFUSED, None, 0, reason))
+
+    def verdicts(self, publisher_id: str, sequences: Collection[int]) -> list[Batch]:
+        """What became of these batches of a publisher: of each the best that is remembered.
+
+        Accepted is better than a duplicate, and that better than refused: what was sent again
+        after it was accepted is a duplicate, and stored.
+        """
+        best: dict[int, Batch] = {}
+        for batch in self._batches:
+            if batch.publisher_id == publisher_id and batch.sequence in sequences:
+                known = best.get(batch.sequence)
+                if known is None or _BETTER[batch.verdict] > _BETTER[known.verdict]:
+                    best[batch.sequence] = batch
+        return [*best.values()]
 
     def latest(self, count: int) -> list[Batch]:
         """The last `count` batches, oldest first."""

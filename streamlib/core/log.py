@@ -17,10 +17,14 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Collection, Iterator
+from functools import partial
 from heapq import merge
+from itertools import islice
 from typing import Any, NamedTuple
 
+from streamlib.core.chunks import Chunks
 from streamlib.errors import TruncateOutOfRangeError
 
 
@@ -48,7 +52,7 @@ class Log:
     """An append-only list that can lose its oldest items, and nothing else.
 
     Invariant: the item at offset `o` is there for `base_offset <= o < end_offset`; neither bound
-    ever moves back.
+    ever moves back. To truncate costs what is dropped, however much stays.
 
     Example:
         >>> log = Log()
@@ -61,20 +65,19 @@ class Log:
     """
 
     def __init__(self, base_offset: int = 0) -> None:
-        self._base = base_offset
-        self._items: list[Item] = []
-        self._by_topic: dict[str, array[int]] = {}  # the offsets of each topic, ascending
+        self._items: Chunks[Item] = Chunks(base_offset)
+        self._by_topic: dict[str, Chunks[int]] = {}  # the offsets of each topic, ascending
         self._size = 0
 
     @property
     def base_offset(self) -> int:
         """The oldest offset that is still there."""
-        return self._base
+        return self._items.first
 
     @property
     def end_offset(self) -> int:
         """The offset that the next item will get."""
-        return self._base + len(self._items)
+        return self._items.end
 
     @property
     def size(self) -> int:
@@ -82,10 +85,10 @@ class Log:
         return self._size
 
     def __len__(self) -> int:
-        return len(self._items)
+        return self.end_offset - self.base_offset
 
     def __iter__(self) -> Iterator[Item]:
-        return iter(self._items)
+        return self._items.from_(self.base_offset)
 
     def append(self, item: Item) -> int:
         """Add an item at the end and return its offset."""
@@ -94,7 +97,7 @@ class Log:
         self._size += item.size
         offsets = self._by_topic.get(item.topic)
         if offsets is None:
-            offsets = self._by_topic[item.topic] = array("q")
+            offsets = self._by_topic[item.topic] = Chunks(make=partial(array, "q"))
         offsets.append(offset)
         return offset
 
@@ -109,8 +112,7 @@ class Log:
         """
         items: list[tuple[int, Item]] = []
         size = 0
-        for offset in self._offsets(max(from_offset, self._base), topics):
-            item = self._items[offset - self._base]
+        for offset, item in self._found(max(from_offset, self.base_offset), topics):
             size += item.size
             if items and size > max_bytes:
                 return Page(items, offset, True)
@@ -119,9 +121,8 @@ class Log:
 
     def items_from(self, from_offset: int, count: int) -> list[tuple[int, Item]]:
         """Return at most `count` items from `from_offset` on, of all topics and of any size."""
-        start = max(from_offset, self._base)
-        items = self._items[start - self._base : start - self._base + count]
-        return list(enumerate(items, start))
+        start = max(from_offset, self.base_offset)
+        return list(enumerate(islice(self._items.from_(start), count), start))
 
     def truncate(self, up_to_offset: int) -> None:
         """Drop all items below `up_to_offset`; nothing happens if that is not above the base.
@@ -130,27 +131,28 @@ class Log:
             TruncateOutOfRangeError: It is past the end, or no whole number. Nothing has changed.
         """
         if type(up_to_offset) is not int or up_to_offset > self.end_offset:
-            raise TruncateOutOfRangeError(up_to_offset, self._base, self.end_offset)
-        count = up_to_offset - self._base
-        if count <= 0:
-            return
-        dropped = self._items[:count]
-        del self._items[:count]
-        self._base = up_to_offset
-        self._size -= sum(item.size for item in dropped)
-        for topic in {item.topic for item in dropped}:
+            raise TruncateOutOfRangeError(up_to_offset, self.base_offset, self.end_offset)
+        dropped = Counter[str]()
+        for item in islice(
+            self._items.from_(self.base_offset), max(0, up_to_offset - self.base_offset)
+        ):
+            self._size -= item.size
+            dropped[item.topic] += 1
+        for topic, count in dropped.items():
             offsets = self._by_topic[topic]
-            del offsets[: bisect_left(offsets, up_to_offset)]
-            if not offsets:
+            offsets.drop_to(offsets.first + count)
+            if offsets.first == offsets.end:
                 del self._by_topic[topic]
+        self._items.drop_to(max(up_to_offset, self.base_offset))
 
-    def _offsets(self, start: int, topics: Collection[str]) -> Iterator[int]:
-        """The offsets from `start` on that carry one of `topics`, ascending; not by a full scan."""
+    def _found(self, start: int, topics: Collection[str]) -> Iterator[tuple[int, Item]]:
+        """What is there from `start` on, of `topics`, ascending; not by a full scan."""
         if not topics:
-            return iter(range(start, self.end_offset))
+            return enumerate(self._items.from_(start), start)
         chosen = (self._by_topic[t] for t in set(topics) if t in self._by_topic)
-        return merge(*(self._from(offsets, start) for offsets in chosen))
+        offsets = merge(*(self._from(each, start) for each in chosen))
+        return ((offset, self._items[offset]) for offset in offsets)
 
     @staticmethod
-    def _from(offsets: array[int], start: int) -> Iterator[int]:
-        return (offsets[i] for i in range(bisect_left(offsets, start), len(offsets)))
+    def _from(offsets: Chunks[int], start: int) -> Iterator[int]:
+        return offsets.from_(bisect_left(offsets, start, offsets.first, offsets.end))

@@ -73,14 +73,23 @@ class Outbox(Generic[E]):
         max_items: int | None = None,
         max_bytes: int = 1_000_000,
         max_age: float = math.inf,
+        max_buffer: int | None = None,
     ) -> None:
-        """Take what bounds a batch: entries, bytes (one entry always fits), seconds in doubt."""
+        """Take what bounds a batch: entries, bytes (one entry always fits), seconds in doubt.
+
+        Args:
+            max_buffer: The most bytes that may be unsettled; None: as many as come. Who adds asks
+                first whether there is room.
+        """
         self._max_items = max_items
         self._max_bytes = max_bytes
         self._max_age = max_age
+        self._max_buffer = max_buffer
         self._buffer: deque[tuple[E, int]] = deque()
         self._halves: deque[tuple[E, ...]] = deque()  # of refused batches; they go first
         self._in_flight: InFlight[E] | None = None
+        self._sizes: deque[int] = deque()  # of all that is not settled, in order
+        self._bytes = 0
         self._sequence = 0
         self._added = 0
         self._settled = 0
@@ -106,6 +115,15 @@ class Outbox(Generic[E]):
         return self._added - self._settled
 
     @property
+    def unsettled_bytes(self) -> int:
+        """The bytes of the entries that are buffered or in flight."""
+        return self._bytes
+
+    def has_room(self, size: int) -> bool:
+        """Whether an entry of so many bytes can be added now."""
+        return self._max_buffer is None or self._bytes + size <= self._max_buffer
+
+    @property
     def full(self) -> bool:
         """Whether the buffer holds a whole batch, so that it is time to send."""
         return self._max_items is not None and len(self._buffer) >= self._max_items
@@ -113,6 +131,8 @@ class Outbox(Generic[E]):
     def add(self, entry: E, size: int) -> None:
         """Buffer one entry of `size` bytes."""
         self._buffer.append((entry, size))
+        self._sizes.append(size)
+        self._bytes += size
         self._added += 1
 
     def next_batch(self, now: float) -> OutgoingBatch[E] | None:
@@ -177,6 +197,7 @@ class Outbox(Generic[E]):
     def _settle(self) -> InFlight[E]:
         flight, self._in_flight = self._flying(), None
         self._settled += len(flight.batch.entries)
+        self._bytes -= sum(self._sizes.popleft() for _ in flight.batch.entries)
         return flight
 
     def _cut(self) -> tuple[E, ...]:

@@ -22,9 +22,19 @@ from streamlib.core.dedup import PublisherRow, Publishers
 from streamlib.core.hosting import Carried, HostedStream
 from streamlib.core.limits import LEGACY, StreamLimits
 from streamlib.core.log import Item, Log
+from streamlib.core.readers import TTL, Readers
+from streamlib.core.retention import Keeper, Retention
 from streamlib.errors import InvalidLimitsError, MalformedInputError, StateTooLargeError
 from streamlib.wire.compress import pack, unpack
 from streamlib.wire.encode import any_item_of, items_json
+from streamlib.wire.flow import (
+    parse_retention,
+    parse_rows,
+    parse_times,
+    retention_json,
+    rows_json,
+    times_json,
+)
 from streamlib.wire.shapes import PublisherState, WorkflowStreamState
 
 _MAX_ID = 200  # characters; an id of a run has 36
@@ -43,6 +53,8 @@ def state_of(
     identity: Carried | None = None,
     limits: StreamLimits = LEGACY,
     packed: bool = False,
+    readers: Readers | None = None,
+    keeper: Keeper | None = None,
 ) -> WorkflowStreamState:
     """Return log and table as a state, without publishers idle for longer than `publisher_ttl`.
 
@@ -63,6 +75,9 @@ def state_of(
         stream_id=identity and identity.stream_id,
         handed_over_by=identity and identity.handed_over_by,
         limits=None if limits is LEGACY else asdict(limits),
+        retention=retention_json(keeper.policy if keeper else None),
+        times=times_json(keeper.times) if keeper else None,
+        readers=rows_json(readers.snapshot()) or None if readers else None,
     )
 
 
@@ -101,6 +116,26 @@ def carried_limits(state: WorkflowStreamState | None) -> StreamLimits | None:
         return None
 
 
+def carried_keeper(
+    state: WorkflowStreamState | None, wanted: Retention, log: Log, now: datetime
+) -> Keeper | None:
+    """What keeps a log to `wanted`, with the times that were carried; None if all is kept."""
+    times = parse_times(state.times, log.base_offset, log.end_offset) if state else []
+    return Keeper(wanted, log, now, times) if wanted else None
+
+
+def carried_retention(state: WorkflowStreamState | None) -> Retention | None:
+    """What the log was kept to; None if the state has none, or none that can be."""
+    return None if state is None else parse_retention(state.retention)
+
+
+def carried_readers(
+    state: WorkflowStreamState | None, end_offset: int, ttl: timedelta | None = None
+) -> Readers:
+    """The named readers of a log that ends there."""
+    return Readers(parse_rows(state.readers if state else None, end_offset), ttl or TTL)
+
+
 def carried_identity(state: WorkflowStreamState | None) -> Carried | None:
     """Whose log the state says it is; None without a state."""
     if state is None:
@@ -128,8 +163,7 @@ def arguments(
     """
     log, limits = stream.log, stream.limits
     empty = state(Log(log.end_offset), False)
-    # What the legacy limits measured did not have these fields yet.
-    uncounted = newer_bytes(empty, converter) if limits is LEGACY else 0
+    uncounted = newer_bytes(empty, converter, legacy=limits is LEGACY)
     measure = Measure(converter, limits.state_bytes, uncounted)
     while True:
         try:
@@ -169,10 +203,16 @@ def that_fits(build: Callable[[bool], Sequence[Any]], measure: Measure) -> Seque
     return args
 
 
-def newer_bytes(state: WorkflowStreamState, converter: PayloadConverter) -> int:
-    """What the fields add to a state that 0.1.0 did not carry."""
-    newer = {name: getattr(state, name) for name in ("stream_id", "handed_over_by", "limits")}
-    return len(converter.to_payloads([newer])[0].data) - 1
+def newer_bytes(state: WorkflowStreamState, converter: PayloadConverter, *, legacy: bool) -> int:
+    """What the fields add to a state that was measured without them.
+
+    0.1.0 (`legacy`) carried none of three; and what is not used now was unknown to those before.
+    """
+    unused = ("retention", "times", "readers")
+    newer = {name: None for name in unused if getattr(state, name) is None}
+    if legacy:
+        newer |= {name: getattr(state, name) for name in ("stream_id", "handed_over_by", "limits")}
+    return len(converter.to_payloads([newer])[0].data) - 1 if newer else 0
 
 
 def _id(told: object) -> str | None:

@@ -5,6 +5,7 @@
     query  poll    --------------------------------------> Log.read      (writes nothing)
     query  offset  --------------------------------------> Log.end_offset
     query  describe -------------------------------------> log, table and ledger, to look at
+    signal reader  --> parse_reader --> Readers.join, .commit
 
 The handlers take `*args` and parse by hand: nothing that arrives can fail the workflow task.
 What becomes of what arrives is decided in `core/hosting.py`; this is the shell that asks it, waits,
@@ -13,8 +14,9 @@ and answers. Knows nothing of clients. Next: `client/transport.py`, the other ha
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any, Literal, NoReturn, TypeVar, cast, overload
 
@@ -24,6 +26,7 @@ from temporalio.exceptions import ApplicationError
 from streamlib.core.hosting import Carried, HostedStream, RunFacts, id_of_log
 from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
 from streamlib.core.log import Log, Page
+from streamlib.core.retention import Retention
 from streamlib.core.rollover import RollOverReason, roll_over_reasons
 from streamlib.errors import (
     MalformedInputError,
@@ -36,7 +39,10 @@ from streamlib.host.carry import (
     Build,
     arguments,
     carried_identity,
+    carried_keeper,
     carried_limits,
+    carried_readers,
+    carried_retention,
     restore,
     state_of,
 )
@@ -44,6 +50,7 @@ from streamlib.host.topic import WorkflowTopicHandle
 from streamlib.wire.binding import TopicTypes
 from streamlib.wire.describe import description_json, parse_describe, seams_of
 from streamlib.wire.encode import answer_json, encode_item
+from streamlib.wire.flow import parse_reader
 from streamlib.wire.parse import claimed_publisher, parse_poll, parse_publish
 from streamlib.wire.shapes import (
     DESCRIBE_QUERY,
@@ -51,6 +58,7 @@ from streamlib.wire.shapes import (
     OFFSET_QUERY,
     POLL,
     PUBLISH_SIGNAL,
+    READER_SIGNAL,
     STATE_TOO_LARGE,
     STREAM_DRAINING,
     TRUNCATE_OUT_OF_RANGE,
@@ -64,6 +72,9 @@ DEFAULT_PUBLISHER_TTL = timedelta(minutes=15)
 
 LIMITS_PATCH = "streamlib-limits-1"
 """Marks in a run's history that it began with limits, and today's measure of sizes."""
+
+RETENTION_PATCH = "streamlib-retention-1"
+"""Marks that it began with retention; only where that was asked for."""
 
 
 class WorkflowStream:
@@ -91,6 +102,8 @@ class WorkflowStream:
         *,
         publisher_ttl: timedelta | None = None,
         limits: StreamLimits | None = None,
+        retention: Retention | None = None,
+        reader_ttl: timedelta | None = None,
     ) -> None:
         """Start with an empty log, or with the one a previous run left, and register the handlers.
 
@@ -102,11 +115,16 @@ class WorkflowStream:
             limits: What the stream lives by, from its first run to its last. None: as the run
                 before, which told in its state; in a first run, `StreamLimits()`. They are part
                 of the workflow's code: guard a change with `workflow.patched`, as any other.
+            retention: What is dropped by itself as items come, from this run on. None: as the run
+                before; in a first run, nothing. `Retention()` drops nothing from now on. Part of
+                the workflow's code, as the limits are; a run that began without keeps everything.
+            reader_ttl: Forget named readers that had something to read for longer, and did not
+                come. None: 7 days.
 
         Raises:
             RuntimeError: Not called directly from a method named `__init__`, or for a second time.
             TypeError: `prior_state` is no `WorkflowStreamState`, but a dict, say: the field that
-                carried it was typed `Any`. Or `limits` are none.
+                carried it was typed `Any`. Or `limits`, or `retention`, are none.
         """
         caller = sys._getframe(1).f_code.co_name
         if caller != "__init__":
@@ -122,15 +140,9 @@ class WorkflowStream:
             )
         if limits is not None and not isinstance(limits, StreamLimits):
             raise TypeError(f"limits is {shown(limits)}, and no StreamLimits")
-        log, publishers = restore(prior_state)
-        self._stream = HostedStream(
-            log,
-            publishers,
-            now=workflow.now(),
-            limits=_limits(limits or carried_limits(prior_state)),
-            publisher_ttl=publisher_ttl,
-            seams=seams_of(prior_state, log.end_offset),
-        )
+        if retention is not None and not isinstance(retention, Retention):
+            raise TypeError(f"retention is {shown(retention)}, and no Retention")
+        self._stream = _begin(prior_state, publisher_ttl, limits, retention, reader_ttl)
         self._stream_id = id_of_log(_run_facts(), carried_identity(prior_state))
         self._topic_types = TopicTypes()
 
@@ -139,6 +151,7 @@ class WorkflowStream:
         workflow.set_query_handler(POLL, self._on_read)
         workflow.set_query_handler(OFFSET_QUERY, self._on_offset)
         workflow.set_query_handler(DESCRIBE_QUERY, self._on_describe)
+        workflow.set_signal_handler(READER_SIGNAL, self._on_reader)
 
     @overload
     def topic(self, name: str) -> WorkflowTopicHandle[Any]: ...
@@ -167,7 +180,7 @@ class WorkflowStream:
             ItemTooLargeError: It is larger than an item may be.
         """
         item = encode_item(topic, value, workflow.payload_converter(), self._stream.limits)
-        self._stream.log.append(item)
+        self._stream.append(item, workflow.now())
 
     @property
     def base_offset(self) -> int:
@@ -195,6 +208,13 @@ class WorkflowStream:
             self._stream.log.truncate(up_to_offset)
         except TruncateOutOfRangeError as error:
             raise ApplicationError(str(error), type=TRUNCATE_OUT_OF_RANGE) from error
+
+    def retain(self, retention: Retention) -> None:
+        """Keep so much of the log from now on, in this run and the next ones.
+
+        What is too much goes at once, and later as items come. `Retention()` keeps everything.
+        """
+        self._stream.keep(retention, workflow.now())
 
     def get_state(self, *, publisher_ttl: timedelta = DEFAULT_PUBLISHER_TTL) -> WorkflowStreamState:
         """Return the stream as a value for the input of the next run. Changes nothing.
@@ -261,11 +281,60 @@ class WorkflowStream:
         self.detach_pollers()
         try:
             await workflow.wait_condition(workflow.all_handlers_finished)
+            self._stream.retain(workflow.now())
             args = self._args(build_args, publisher_ttl, on_too_large == "truncate")
         except BaseException:
             self._stream.detaching = False
             raise
         workflow.continue_as_new(args=args)
+
+    async def roll_over_when_due(
+        self,
+        build_args: Callable[[WorkflowStreamState], Sequence[Any]],
+        *,
+        ready: Callable[[], Awaitable[object]] | None = None,
+        until: Callable[[], bool] = lambda: False,
+        publisher_ttl: timedelta = DEFAULT_PUBLISHER_TTL,
+        on_too_large: Literal["raise", "truncate"] = "raise",
+    ) -> None:
+        """Wait until `should_roll_over` gives a reason, then hand over to a new run.
+
+        For the workflow's `run`, which may do its work in activities and handlers meanwhile. The
+        thresholds are those of the stream's `limits`.
+
+        Args:
+            build_args: As for `continue_as_new`.
+            ready: Awaited before the hand-over, so that nothing is abandoned: until running
+                activities have ended, say. The stream goes on meanwhile.
+            until: Return instead, as soon as this holds: also while `ready` is awaited.
+            publisher_ttl: As for `get_state`.
+            on_too_large: As for `continue_as_new`.
+
+        Example:
+            await self.stream.roll_over_when_due(
+                lambda state: [OrderInput(state)],
+                ready=lambda: workflow.wait_condition(lambda: not self.charging),
+                until=lambda: self.closed,
+            )
+
+        Raises:
+            RuntimeError: Called from a signal or update handler, which would wait for itself.
+            ApplicationError: Of type `StateTooLarge`, as for `continue_as_new`.
+            CancelledError: Cancelled while it waited. Nothing has changed.
+        """
+        task = asyncio.current_task()
+        if task is not None and task.get_name().startswith(("signal: ", "update: ")):
+            raise RuntimeError(
+                "roll_over_when_due was called from a handler, which would wait for its own end. "
+                "Call it from the workflow's run."
+            )
+        await workflow.wait_condition(lambda: until() or bool(self.should_roll_over()))
+        if not until() and ready is not None:
+            await _first(ready(), workflow.wait_condition(until))
+        if not until():
+            await self.continue_as_new(
+                build_args, publisher_ttl=publisher_ttl, on_too_large=on_too_large
+            )
 
     def _args(
         self, build: Build, publisher_ttl: timedelta, truncate: bool = False
@@ -284,6 +353,8 @@ class WorkflowStream:
                 identity=identity,
                 limits=stream.limits,
                 packed=packed,
+                readers=stream.readers,
+                keeper=stream.keeper,
             )
 
         converter = workflow.payload_converter()
@@ -299,12 +370,23 @@ class WorkflowStream:
         try:
             batch = parse_publish(args, stream.limits)
         except MalformedInputError as error:
-            claimed = claimed_publisher(args)
-            untold = stream.refuse(claimed, error.reason, now)
+            claimed, sequence = claimed_publisher(args)
+            untold = stream.refuse(claimed, error.reason, now, sequence)
             if untold is not None:
                 _warn(claimed, error, untold)
         else:
             stream.take(batch.items, batch.publisher_id, batch.sequence, now)
+
+    def _on_reader(self, *args: Any) -> None:
+        """Note where a named reader stands, unless that cannot be. Never raises."""
+        stream, now = self._stream, workflow.now()
+        stream.signals += 1
+        try:
+            told = parse_reader(args)
+        except MalformedInputError:
+            stream.readers.refuse()
+        else:
+            stream.hear(told, self._stream_id, now)
 
     def _validate_poll(self, *args: Any) -> None:
         """Reject a poll before it is written to history."""
@@ -343,11 +425,51 @@ class WorkflowStream:
         )
 
 
+async def _first(*waits: Awaitable[object]) -> None:
+    """Return when one of them is over; raise what it raised. The others are cancelled."""
+    tasks = [asyncio.ensure_future(each) for each in waits]
+    try:
+        done, _ = await workflow.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for each in done:
+            await each
+    finally:
+        for each in tasks:
+            each.cancel()
+
+
+def _begin(
+    state: WorkflowStreamState | None,
+    publisher_ttl: timedelta | None,
+    limits: StreamLimits | None,
+    retention: Retention | None,
+    reader_ttl: timedelta | None,
+) -> HostedStream:
+    """The stream as this run begins with it."""
+    now = workflow.now()
+    log, publishers = restore(state)
+    wanted = carried_retention(state) if retention is None else retention
+    return HostedStream(
+        log,
+        publishers,
+        now=now,
+        limits=_limits(limits or carried_limits(state)),
+        publisher_ttl=publisher_ttl,
+        seams=seams_of(state, log.end_offset),
+        readers=carried_readers(state, log.end_offset, reader_ttl),
+        keeper=carried_keeper(state, _retention(wanted), log, now),
+    )
+
+
 def _limits(wanted: StreamLimits | None) -> StreamLimits:
     """What this run lives by. One that began before limits could be set keeps to what it had."""
-    # The one patch of this library, and the only place for one: a query or a validator that runs
-    # first on a worker would decide it for the run.
+    # Asked here, and in the next function, and nowhere else: a query or a validator that runs first
+    # on a worker would decide it for the run.
     return (wanted or DEFAULTS) if workflow.patched(LIMITS_PATCH) else LEGACY
+
+
+def _retention(wanted: Retention | None) -> Retention:
+    """What this run keeps. One that began before that was asked for keeps everything."""
+    return wanted if wanted and workflow.patched(RETENTION_PATCH) else Retention()
 
 
 def _run_facts() -> RunFacts:

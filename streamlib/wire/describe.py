@@ -19,7 +19,10 @@ from typing import Any, NamedTuple, TypeVar
 from streamlib.core.hosting import HostedStream
 from streamlib.core.ledger import Batch, Ledger
 from streamlib.core.log import Item
+from streamlib.core.readers import Forgotten
+from streamlib.core.retention import Retention
 from streamlib.errors import MalformedInputError, shown
+from streamlib.wire.flow import parse_retention, retention_json, rows_json
 from streamlib.wire.shapes import WorkflowStreamState
 
 MAX_ROWS = 4096
@@ -47,6 +50,21 @@ class PublisherDescription(NamedTuple):
     last_seen: datetime
 
 
+class ReaderDescription(NamedTuple):
+    """A named reader's row: all before `position` was handled, and `lag` offsets were not.
+
+    Commits under its name that were none are `refused`. Who joined last has the `token`.
+    """
+
+    name: str
+    position: int
+    lag: int
+    token: str
+    last_seen: datetime
+    commits: int
+    refused: int
+
+
 class ItemDescription(NamedTuple):
     """An item without its value. `size` is in bytes, as it travels.
 
@@ -70,6 +88,11 @@ class StreamDescription:
     hold what was asked for, oldest first. `seams` are the offsets at which the last 16 runs took
     over, ascending: what comes before one was carried by it. Where the publishers are too many for
     one answer, those that were seen last are told, and `publishers_left_out` counts the others.
+
+    `retention` is what the host drops by itself; None: nothing. `readers` are the named ones; None
+    from a host that knows no names. `readers_refused` counts the commits of this run that were
+    none, and `readers_forgotten` holds the last names that it forgot, as nobody came. `verdicts` is
+    what became of the batches that were asked for; None from a host that does not say.
     """
 
     stream_id: str
@@ -84,14 +107,24 @@ class StreamDescription:
     items: list[ItemDescription]
     seams: list[int] = field(default_factory=list[int])
     publishers_left_out: int = 0
+    retention: Retention | None = None
+    readers: list[ReaderDescription] | None = None
+    readers_refused: int = 0
+    readers_forgotten: list[Forgotten] = field(default_factory=list[Forgotten])
+    verdicts: list[Batch] | None = None
 
 
 class DescribeInput(NamedTuple):
-    """What to add to the description: items from an offset on, and the last batches."""
+    """What to add to the description: items from an offset on, the last batches, and verdicts.
+
+    Verdicts are told of the batches of one publisher that have these sequences.
+    """
 
     from_offset: int = 0
     items: int = 0
     batches: int = 0
+    publisher_id: str = ""
+    sequences: Sequence[int] = ()
 
 
 def parse_describe(args: Sequence[object]) -> DescribeInput:
@@ -103,11 +136,15 @@ def parse_describe(args: Sequence[object]) -> DescribeInput:
     fields = args[0] if len(args) == 1 else {}
     if len(args) > 1 or not isinstance(fields, dict):
         raise MalformedInputError("describe query", "it takes one object, or nothing")
-    asked = [fields.get(name, 0) for name in DescribeInput._fields]
-    if not all(type(value) is int and value >= 0 for value in asked):
+    publisher_id, sequences = fields.get("publisher_id", ""), fields.get("sequences", [])
+    if not isinstance(publisher_id, str) or not isinstance(sequences, list):
+        raise MalformedInputError("describe query", "publisher_id is a string, sequences a list")
+    asked = [fields.get(name, 0) for name in ("from_offset", "items", "batches")]
+    if not all(type(value) is int and value >= 0 for value in [*asked, *sequences]):
         raise MalformedInputError("describe query", "its fields are whole numbers from 0 on")
     from_offset, items, batches = asked
-    return DescribeInput(from_offset, min(items, MAX_ROWS), min(batches, MAX_ROWS))
+    items, batches, sequences = min(items, MAX_ROWS), min(batches, MAX_ROWS), sequences[:MAX_ROWS]
+    return DescribeInput(from_offset, items, batches, publisher_id, tuple(sequences))
 
 
 def description_json(asked: DescribeInput, stream: HostedStream, **about: str) -> dict[str, Any]:
@@ -135,6 +172,8 @@ def _described(
     publishers = list(stream.publishers.items())
     if rows < len(publishers):
         publishers = nlargest(rows, publishers, key=lambda each: each[1].last_seen)
+    verdicts = ledger.verdicts(asked.publisher_id, {*asked.sequences}) if asked.sequences else []
+    readers, keeper = stream.readers, stream.keeper
     return {
         **about,
         "base_offset": log.base_offset,
@@ -150,6 +189,13 @@ def _described(
         "publishers_left_out": len(stream.publishers) - len(publishers),
         "batches": [list(batch) for batch in ledger.latest(asked.batches)],
         "items": _columns(log.items_from(asked.from_offset, asked.items), ledger),
+        "retention": retention_json(keeper.policy if keeper else None),
+        "readers": rows_json(dict(readers.items())),
+        "readers_refused": readers.refused,
+        "readers_forgotten": [
+            [each.name, each.position, each.at.isoformat()] for each in readers.forgotten
+        ],
+        "verdicts": [list(batch) for batch in verdicts],
     }
 
 
@@ -179,11 +225,12 @@ def parse_description(answer: object) -> StreamDescription:
 
 def _description(answer: Any) -> StreamDescription:
     _is(answer, dict)
+    end, readers, verdicts = (answer.get(name) for name in ("end_offset", "readers", "verdicts"))
     return StreamDescription(
         stream_id=_is(answer["stream_id"], str),
         run_id=_is(answer["run_id"], str),
         base_offset=_count(answer["base_offset"]),
-        end_offset=_count(answer["end_offset"]),
+        end_offset=_count(end),
         size=_count(answer.get("size", 0)),
         signals=_count(answer.get("signals", 0)),
         refused=_count(answer.get("refused", 0)),
@@ -192,6 +239,27 @@ def _description(answer: Any) -> StreamDescription:
         items=_rows(_is(answer["items"], dict)) if "items" in answer else [],
         seams=[_count(seam) for seam in _is(answer.get("seams", []), list)],
         publishers_left_out=_count(answer.get("publishers_left_out", 0)),
+        retention=parse_retention(answer.get("retention")),
+        readers=None if readers is None else [_reader(end, *row) for row in _is(readers, list)],
+        readers_refused=_count(answer.get("readers_refused", 0)),
+        readers_forgotten=[
+            Forgotten(_is(name, str), _count(position), datetime.fromisoformat(at))
+            for name, position, at in _is(answer.get("readers_forgotten", []), list)
+        ],
+        verdicts=None if verdicts is None else [_batch(*row) for row in _is(verdicts, list)],
+    )
+
+
+def _reader(end: int, *row: Any) -> ReaderDescription:
+    name, position, token, last_seen, commits, refused = row[:6]
+    return ReaderDescription(
+        _is(name, str),
+        _count(position),
+        max(0, end - position),
+        _is(token, str),
+        datetime.fromisoformat(last_seen),
+        _count(commits),
+        _count(refused),
     )
 
 

@@ -45,11 +45,17 @@ def parse_publish(args: Sequence[object], limits: StreamLimits = DEFAULTS) -> In
     return batch
 
 
-def claimed_publisher(args: Sequence[object]) -> str:
-    """The publisher that a refused batch says it is from; empty if it does not say."""
+def claimed_publisher(args: Sequence[object]) -> tuple[str, int]:
+    """The publisher and the sequence that a refused batch says it has; "" and 0 without any."""
     fields = args[0] if len(args) == 1 else None
-    claimed = fields.get("publisher_id") if isinstance(fields, dict) else None
-    return claimed if isinstance(claimed, str) and len(claimed) <= _MAX_ID else ""
+    if not isinstance(fields, dict):
+        return "", 0
+    claimed, sequence = fields.get("publisher_id"), fields.get("sequence")
+    if not isinstance(claimed, str) or len(claimed) > _MAX_ID:
+        claimed = ""
+    if type(sequence) is not int or not 0 <= sequence <= _MAX_SEQUENCE:
+        sequence = 0
+    return claimed, sequence
 
 
 def parse_poll(args: Sequence[object]) -> PollInput:

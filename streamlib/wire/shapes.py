@@ -20,6 +20,7 @@ PUBLISH_SIGNAL = "__temporal_workflow_stream_publish"
 POLL = "__temporal_workflow_stream_poll"  # the name of an update and of a query: one shape
 OFFSET_QUERY = "__temporal_workflow_stream_offset"
 DESCRIBE_QUERY = "__streamlib_describe"  # ours
+READER_SIGNAL = "__streamlib_reader"  # ours
 
 TRUNCATED_OFFSET = "TruncatedOffset"
 STREAM_DRAINING = "StreamDraining"
@@ -107,6 +108,9 @@ class WorkflowStreamState:
         stream_id: Whose log it is; valid for the run that continues `handed_over_by`.
         handed_over_by: The id of the run that built this state.
         limits: The fields of the `StreamLimits` that the log lived by.
+        retention: The fields of the `Retention` that was set, its age in seconds.
+        times: Up to which offset items had come by when: `[offset, time]`, where age matters.
+        readers: A row for each named reader.
     """
 
     log: Any = field(default_factory=list[Any])
@@ -116,6 +120,9 @@ class WorkflowStreamState:
     stream_id: Any = None
     handed_over_by: Any = None
     limits: Any = None
+    retention: Any = None
+    times: Any = None
+    readers: Any = None
 
 
 class IncomingBatch(NamedTuple):

@@ -15,7 +15,8 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadConverter
 from temporalio.service import RPCError
 
-from streamlib.client.publisher import ClientStats, Publisher
+from streamlib.client.publisher import Publisher
+from streamlib.client.stats import ClientStats
 from streamlib.client.transport import BatchRefusedError
 from streamlib.core.dedup import Publishers
 from streamlib.errors import (

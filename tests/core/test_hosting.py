@@ -12,6 +12,7 @@ from streamlib.core.hosting import Carried, HostedStream, RunFacts, id_of_log
 from streamlib.core.ledger import ACCEPTED, DUPLICATE, REFUSED, Batch
 from streamlib.core.limits import LEGACY, StreamLimits
 from streamlib.core.log import Item, Log
+from streamlib.core.retention import Keeper, Retention
 from streamlib.errors import OffsetTruncatedError
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
@@ -85,6 +86,53 @@ def test_lines_are_bounded_and_each_refusal_is_told_or_counted(pauses: list[int]
         assert lines <= 10 + (now - NOON) // timedelta(seconds=10)
         if pause > 10_000:
             assert untold is not None, "after a quiet while, it is told at once"
+
+
+# --- retention and named readers
+
+
+def test_what_is_too_much_goes_as_items_come_from_outside_and_from_within() -> None:
+    log = Log()
+    stream = HostedStream(log, now=NOON, keeper=Keeper(Retention(max_items=3), log, NOON))
+    assert stream.take(items(5), "p", 1, NOON) == ACCEPTED
+    assert (log.base_offset, log.end_offset) == (2, 5)
+    stream.append(items(1)[0], NOON)
+    assert (log.base_offset, log.end_offset) == (3, 6)
+
+
+def test_what_is_kept_can_be_changed_and_items_keep_their_ages() -> None:
+    stream = hosted(2)
+    stream.keep(Retention(max_age=timedelta(minutes=1)), NOON)
+    stream.keep(Retention(max_age=timedelta(minutes=2)), NOON + timedelta(minutes=1))
+    assert stream.log.base_offset == 0
+    stream.retain(NOON + timedelta(minutes=2, seconds=2))
+    assert stream.log.base_offset == 2
+    stream.keep(Retention(), NOON)
+    assert stream.keeper is None
+    stream.take(items(9), "p", 1, NOON + timedelta(days=9))
+    assert len(stream.log) == 9
+
+
+def test_what_all_named_readers_have_handled_goes_when_the_next_item_comes() -> None:
+    log = Log()
+    policy = Retention(max_items=100, until_read=True)
+    stream = HostedStream(log, now=NOON, keeper=Keeper(policy, log, NOON))
+    stream.take(items(5), "p", 1, NOON)
+    stream.readers.join("billing", "t", 0, NOON, 5)
+    stream.readers.commit("billing", "t", 4, NOON, 5)
+    stream.take(items(1), "p", 2, NOON)
+    assert (log.base_offset, log.end_offset) == (4, 6)
+
+
+def test_a_name_that_nobody_reads_by_is_forgotten_as_items_come() -> None:
+    stream = hosted(1)
+    stream.readers.join("billing", "t", 1, NOON, 1)
+    later = NOON + 3 * stream.readers.ttl
+    stream.take(items(1), "", 0, later)
+    assert len(stream.readers) == 1, "it stood at the end, and had nothing to do"
+    stream.append(items(1)[0], later + stream.readers.ttl + SECOND)
+    assert len(stream.readers) == 0
+    assert [each.name for each in stream.readers.forgotten] == ["billing"]
 
 
 # --- polls

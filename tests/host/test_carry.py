@@ -18,12 +18,17 @@ from streamlib.core.dedup import PublisherRow, Publishers
 from streamlib.core.hosting import ANSWER_FRAME_BYTES, Carried, HostedStream
 from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
 from streamlib.core.log import Log
+from streamlib.core.readers import ReaderRow, Readers
+from streamlib.core.retention import Keeper, Retention
 from streamlib.errors import MalformedInputError, StateTooLargeError
 from streamlib.host.carry import (
     Measure,
     arguments,
     carried_identity,
+    carried_keeper,
     carried_limits,
+    carried_readers,
+    carried_retention,
     newer_bytes,
     restore,
     state_of,
@@ -199,10 +204,52 @@ def test_what_the_legacy_limits_measure_has_none_of_the_newer_fields() -> None:
     """So that a run decides on replay as it did: to the byte."""
     log, publishers = stream_of([encode_item("t", "x" * 999, CONVERTER)])
     state = state_of(log, publishers, NOON, HOUR, identity=Carried("s" * 36, "r" * 36))
-    newer = ("stream_id", "handed_over_by", "limits")
-    before = {name: value for name, value in vars(state).items() if name not in newer}
-    then, now = (Measure(CONVERTER, 0).size([each]) for each in (before, state))
-    assert now - newer_bytes(state, CONVERTER) == then
+    unused = ("retention", "times", "readers")
+    newer = ("stream_id", "handed_over_by", "limits", *unused)
+    for without, legacy in ((newer, True), (unused, False)):
+        before = {name: value for name, value in vars(state).items() if name not in without}
+        then, now = (Measure(CONVERTER, 0).size([each]) for each in (before, state))
+        assert now - newer_bytes(state, CONVERTER, legacy=legacy) == then
+
+
+def test_what_is_used_of_the_newer_fields_is_measured() -> None:
+    log, publishers = stream_of([encode_item("t", "x", CONVERTER)])
+    keeper = Keeper(Retention(max_age=HOUR), log, NOON)
+    readers = Readers({"billing": ReaderRow(4, "token", NOON)})
+    state = state_of(log, publishers, NOON, HOUR, readers=readers, keeper=keeper)
+    assert newer_bytes(state, CONVERTER, legacy=False) == 0
+
+
+# --- retention and named readers
+
+
+def test_retention_and_named_readers_are_carried() -> None:
+    log, publishers = stream_of([encode_item("t", "x", CONVERTER)] * 3)
+    policy = Retention(max_items=5, max_age=HOUR, until_read=True)
+    keeper = Keeper(policy, log, NOON, [(4, NOON - HOUR / 2)])
+    readers = Readers({"billing": ReaderRow(5, "token", NOON, 7, 1)})
+    told = state_of(log, publishers, NOON, HOUR, readers=readers, keeper=keeper)
+    [state] = CONVERTER.from_payloads(CONVERTER.to_payloads([told]), [WorkflowStreamState])
+    assert carried_retention(state) == policy
+    again = carried_keeper(state, policy, log, NOON + HOUR)
+    assert again is not None
+    assert again.times == keeper.times == [(4, NOON - HOUR / 2), (6, NOON)]
+    assert carried_readers(state, 6).snapshot() == readers.snapshot()
+
+
+def test_a_state_without_them_has_none_and_what_cannot_be_is_left_out() -> None:
+    for state in (None, WorkflowStreamState()):
+        assert carried_retention(state) is None
+        assert len(carried_readers(state, 9)) == 0
+        assert carried_keeper(state, Retention(), Log(), NOON) is None
+    fresh = state_of(Log(), Publishers(), NOON, HOUR, readers=Readers())
+    assert (fresh.retention, fresh.times, fresh.readers) == (None, None, None)
+    bad = WorkflowStreamState(retention=7, times={"no": 1}, readers="none")
+    assert carried_retention(bad) is None
+    assert len(carried_readers(bad, 9)) == 0
+    keeper = carried_keeper(bad, Retention(max_age=HOUR), stream_of([], 3)[0], NOON)
+    assert keeper is not None
+    assert keeper.times == []
 
 
 def test_what_fits_into_the_next_run_passes_as_it_is() -> None:

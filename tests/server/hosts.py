@@ -6,7 +6,7 @@ A hub publishes, truncates, rolls over and closes on request; it does nothing by
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -202,6 +202,102 @@ class SelfRollingHubOfAnotherMind(SelfRollingHub):
         return await super().run(input)
 
 
+@dataclass
+class FlowInput:
+    """What a hub starts from that keeps so much, and rolls over by itself; bounds as JSON."""
+
+    stream_state: ours.WorkflowStreamState | None = None
+    rolls: int = 0
+    max_items: int | None = None
+    max_bytes: int | None = None
+    max_age: float | None = None  # seconds
+    until_read: bool = False
+    signals: int = 8_000  # from here on, it rolls over
+    history_bytes: int = 4 * 1024 * 1024
+    state_bytes: int = 1_000_000
+
+
+@workflow.defn
+class FlowHub:
+    """Keeps what it is told to keep, rolls over when that is due, and closes when told."""
+
+    @workflow.init
+    def __init__(self, input: FlowInput) -> None:
+        age = None if input.max_age is None else timedelta(seconds=input.max_age)
+        keep = ours.Retention(input.max_items, input.max_bytes, age, input.until_read)
+        limits = ours.StreamLimits(
+            signals=input.signals,
+            history_bytes=input.history_bytes,
+            history_events=50_000,
+            state_bytes=input.state_bytes,
+        )
+        # Only in its first run: the next ones go on with what the state says.
+        first = input.stream_state is None
+        self.stream = ours.WorkflowStream(
+            input.stream_state,
+            limits=limits if first else None,
+            retention=keep if first and keep else None,
+        )
+        self.input = input
+        self.closed = self.busy = False
+        self.readied = 0
+        self.error = ""
+
+    @workflow.run
+    async def run(self, input: FlowInput) -> str:
+        await self.stream.roll_over_when_due(self.next_input, ready=self.ready, until=self.is_over)
+        return f"rolled {input.rolls} times"
+
+    def next_input(self, state: ours.WorkflowStreamState) -> list[FlowInput]:
+        return [replace(self.input, stream_state=state, rolls=self.input.rolls + 1)]
+
+    async def ready(self) -> None:
+        self.readied += 1
+        await workflow.wait_condition(lambda: not self.busy)
+
+    def is_over(self) -> bool:
+        return self.closed
+
+    @workflow.signal
+    def be_busy(self, busy: bool) -> None:
+        self.busy = busy
+
+    @workflow.signal
+    def close(self) -> None:
+        self.closed = True
+
+    @workflow.update
+    async def roll_in_a_handler(self) -> str:
+        try:
+            await self.stream.roll_over_when_due(self.next_input)
+        except RuntimeError as error:
+            return str(error)
+        return "nothing was raised"
+
+    @workflow.update
+    async def retain(self, max_items: int | None) -> None:
+        self.stream.retain(ours.Retention(max_items=max_items))
+
+    @workflow.query
+    def waits_for_ready(self) -> bool:
+        return self.readied > 0
+
+
+@workflow.defn(name="OurHub")
+class OurHubThatKeepsLittle(HubBase):
+    """The same workflow, after its author asked for retention."""
+
+    @workflow.init
+    def __init__(self, input: HubInput) -> None:
+        super().__init__(input.rolls)
+        keep = ours.Retention(max_items=1)
+        self.stream = ours.WorkflowStream(prior_state=input.stream_state, retention=keep)
+
+    @workflow.run
+    async def run(self, input: HubInput) -> str:
+        return await self.serve(HubInput)
+
+
 @workflow.defn
 class TightHub(SelfRollingHub):
     """Rolls over after five signals: its author says so."""
@@ -334,6 +430,7 @@ WORKFLOWS = [
     OurHub,
     LimitedHub,
     SelfRollingHub,
+    FlowHub,
     TightHub,
     PeerHub,
     UpdateOnlyHub,

@@ -155,6 +155,13 @@ async def test_a_run_that_obeyed_the_advice_replays_whatever_the_author_and_the_
         assert as_recorded(await replayed("rolled-by-advice", [rolling]), record) == record
 
 
+async def test_a_run_that_began_without_retention_keeps_everything_whatever_is_asked_now() -> None:
+    record = recorded("hub")
+    stream = await replayed("hub", [hosts.OurHubThatKeepsLittle])
+    assert as_recorded(stream, record) == record
+    assert len(record["items"]) > 1
+
+
 async def test_a_change_of_what_runs_began_with_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

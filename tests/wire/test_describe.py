@@ -14,12 +14,14 @@ from streamlib.core.hosting import HostedStream
 from streamlib.core.ledger import ACCEPTED, DUPLICATE, REFUSED, Batch
 from streamlib.core.limits import DEFAULTS
 from streamlib.core.log import Item, Log
+from streamlib.core.retention import Retention
 from streamlib.errors import MalformedInputError
 from streamlib.wire.describe import (
     MAX_ROWS,
     DescribeInput,
     ItemDescription,
     PublisherDescription,
+    ReaderDescription,
     StreamDescription,
     description_json,
     parse_describe,
@@ -78,8 +80,53 @@ def test_a_topic_that_is_much_too_long_is_cut() -> None:
 
 def test_an_empty_stream_describes_itself() -> None:
     assert Stream().describe(items=9, batches=9) == StreamDescription(
-        "s", "r", 0, 0, 0, 5, 0, [], [], []
+        "s", "r", 0, 0, 0, 5, 0, [], [], [], readers=[], verdicts=[]
     )
+
+
+def test_retention_and_named_readers_are_told() -> None:
+    stream = Stream()
+    policy = Retention(max_items=9, max_age=timedelta(minutes=1), until_read=True)
+    stream.stream.keep(policy, NOON)
+    stream.say(5)
+    readers = stream.stream.readers
+    readers.join("billing", "token", 2, NOON, 5)
+    readers.commit("billing", "token", 3, NOON + timedelta(seconds=1), 5)
+    readers.commit("billing", "forged", 5, NOON, 5)
+    readers.join("gone", "token", 1, NOON, 5)
+    readers.prune(NOON + readers.ttl + timedelta(microseconds=1), 5)
+    about = stream.describe()
+    assert about.retention == policy
+    seen = NOON + timedelta(seconds=1)
+    assert about.readers == [ReaderDescription("billing", 3, 2, "token", seen, 1, 1)]
+    assert about.readers_refused == 1
+    [forgotten] = about.readers_forgotten
+    assert (forgotten.name, forgotten.position) == ("gone", 1)
+
+
+def test_a_host_that_knows_no_names_and_no_verdicts_says_neither() -> None:
+    older = json.loads(Stream().answer())
+    for name in ("retention", "readers", "readers_refused", "readers_forgotten", "verdicts"):
+        del older[name]
+    about = parse_description(older)
+    assert (about.readers, about.verdicts, about.retention) == (None, None, None)
+
+
+def test_verdicts_are_the_best_that_is_remembered_of_each_batch_that_was_asked_for() -> None:
+    stream = Stream()
+    stream.publish("p", 1, 2)
+    stream.publish("p", 1, 2)
+    stream.publish("p", 3, 1)
+    stream.publish("p", 2, 1)
+    stream.publish("q", 4, 1)
+    stream.stream.refuse("p", "too large", NOON, 4)
+    [asked] = [parse_describe([{"publisher_id": "p", "sequences": [1, 2, 4, 5]}])]
+    about = parse_description(description_json(asked, stream.stream, **ABOUT))
+    assert about.verdicts == [
+        Batch("p", 1, ACCEPTED, 0, 2),
+        Batch("p", 2, DUPLICATE, None, 0),
+        Batch("p", 4, REFUSED, None, 0, "too large"),
+    ]
 
 
 def test_bounds_size_and_publishers_come_without_asking() -> None:

@@ -501,14 +501,20 @@ def test_null_is_an_empty_list_as_some_languages_write_it() -> None:
 @pytest.mark.parametrize(
     ("args", "claimed"),
     [
-        (({"publisher_id": "p", "items": 1},), "p"),
-        (({"publisher_id": 7},), ""),
-        (({"publisher_id": "p" * 1_001},), ""),
-        (({},), ""),
-        ((7,), ""),
-        ((), ""),
-        (({"publisher_id": "p"}, 1), ""),
+        (({"publisher_id": "p", "items": 1},), ("p", 0)),
+        (({"publisher_id": "p", "sequence": 7},), ("p", 7)),
+        (({"publisher_id": "p", "sequence": -7},), ("p", 0)),
+        (({"publisher_id": "p", "sequence": 2**63},), ("p", 0)),
+        (({"publisher_id": "p", "sequence": True},), ("p", 0)),
+        (({"publisher_id": 7},), ("", 0)),
+        (({"publisher_id": "p" * 1_001, "sequence": 7},), ("", 7)),
+        (({},), ("", 0)),
+        ((7,), ("", 0)),
+        ((), ("", 0)),
+        (({"publisher_id": "p"}, 1), ("", 0)),
     ],
 )
-def test_a_refused_batch_is_of_whom_it_says_if_it_says_so(args: Any, claimed: str) -> None:
+def test_a_refused_batch_is_of_whom_it_says_if_it_says_so(
+    args: Any, claimed: tuple[str, int]
+) -> None:
     assert claimed_publisher(args) == claimed

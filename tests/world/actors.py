@@ -6,7 +6,8 @@ Each holds what it sees against the naive model (`server.Truth`) as it goes, and
     1 no lost write    2 no phantom    3 no duplicate    4 order    5 atomic batches
     6 agreement    7 contiguity    8 no silent skip    9 monotonic    11 incarnation
     12 honest end    13 cancelling loses nothing, and leaves nothing    14 liveness
-    16 bounds    20 own misses only
+    16 bounds    20 own misses only    21 names stand where they were committed
+    22 a name is for one    23 at least once    24 commits are few    25 receipts are true
 
 The others (10, 15, 18, 19) server and network hold.
 """
@@ -16,20 +17,26 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 from temporalio.client import WorkflowExecutionStatus
 
-from streamlib.client import newest
+from streamlib.client import named, newest
 from streamlib.client.feed import Feed
 from streamlib.client.publisher import Publisher
+from streamlib.client.receipt import Receipt
 from streamlib.client.registry import shared_feed
 from streamlib.client.subscriber import Subscription
 from streamlib.errors import (
     BatchGivenUpError,
+    BufferFullError,
+    NameLostError,
+    NamesUnsupportedError,
     OffsetTruncatedError,
     StreamChangedError,
     StreamNotFoundError,
+    StreamUnavailableError,
     UnreadItemsError,
 )
 from streamlib.wire.shapes import WorkflowStreamItem
@@ -49,6 +56,8 @@ class Author:
         self.count = 0
         self.stored: list[tuple[str, str]] = []  # log id as it was then, and value
         self.lost: set[str] = set()  # certainly not stored
+        self.sent: set[str] = set()  # their receipts say what became of them
+        self.receipts: set[asyncio.Task[None]] = set()
         self._begin()
 
     def _begin(self) -> None:
@@ -63,6 +72,7 @@ class Author:
             max_batch_size=batch_size,
             max_batch_bytes=LIMITS.batch_bytes,
             max_retry_duration=MAX_RETRY,
+            max_buffer_bytes=[None, 4_000][self.lives % 2],
         )
 
     def publish(self, items: list[tuple[str, int]], *, force: bool = False) -> None:
@@ -71,10 +81,57 @@ class Author:
             self.count += 1
             try:
                 self.publisher.publish(topic, value, force_flush=force)
+            except BufferFullError:
+                self.lost.add(value)
             except Exception as error:  # of the background; this value was not buffered
                 self._hear(error)
             else:
                 self.open.append(value)
+
+    async def send(self, items: list[tuple[str, int]]) -> None:
+        for topic, size in items:
+            value = f"{self.name}.{self.lives}-{self.count}" + ("☠" if size < 0 else "." * size)
+            self.count += 1
+            try:
+                receipt = await self.publisher.send(topic, value)
+            except Exception as error:  # of the background; this value was not buffered
+                self._hear(error)
+            else:
+                self.open.append(value)
+                self.sent.add(value)
+                self.receipts.add(asyncio.ensure_future(self._read(value, receipt)))
+
+    async def _read(self, value: str, receipt: Receipt) -> None:
+        """Hold a receipt against the truth."""
+        while True:
+            try:
+                told = await receipt
+            except (StreamUnavailableError, StreamNotFoundError):
+                await asyncio.sleep(1)
+            else:
+                break
+        logs = [run.truth.items for run in self.server.runs]
+        if told.verdict == "refused":
+            self.lost.add(value)
+        elif told.verdict == "stored":
+            if not any(items.get(told.offset or 0, ("", ""))[1] == value for items in logs):
+                self.server.wrong.append(f"(25) {self.name}: {value} is not there: {told}")
+        elif told.verdict == "duplicate":
+            self.server.wrong.append(f"(25) {self.name}: {value} is told to be a duplicate")
+
+    async def hear_of_receipts(self) -> None:
+        """All is well again: each receipt has an answer soon."""
+        if self.receipts and not self.server.run.closed:
+            _, waiting = await asyncio.wait(self.receipts, timeout=30)
+            if waiting and not self.server.run.closed:
+                self.server.wrong.append(
+                    f"(14) {self.name}: {len(waiting)} receipts have no answer"
+                )
+
+    def forget(self) -> None:
+        """Nobody waits for receipts any more."""
+        for receipt in self.receipts:
+            receipt.cancel()
 
     async def flush(self) -> None:
         """Flush, and settle what was told."""
@@ -87,7 +144,7 @@ class Author:
             done, self.open = self.open[: self._left()], self.open[self._left() :]
             self.settled += len(done)
             if self.server.run.truth.log_id == log_id:
-                self.stored += [(log_id, value) for value in done]
+                self.stored += [(log_id, value) for value in done if value not in self.sent]
 
     def _left(self) -> int:
         return len(self.open) - self.publisher.unsent
@@ -113,6 +170,8 @@ class Author:
                     self.publish(step.how)
                 case "force":
                     self.publish(step.how, force=True)
+                case "send":
+                    await self.send(step.how)
                 case "flush":
                     await self.flush()
                 case "cancel":
@@ -136,6 +195,7 @@ class Author:
 
     async def _crash(self) -> None:
         """Its process dies: nothing of it is sent any more. Another one takes over its name."""
+        self.forget()
         await self.publisher.stop(hurry=True)
         self._begin()
 
@@ -152,6 +212,7 @@ class Follower:
         self.told = 0
         self.waits_since: float | None = None
         self.returned = False  # and nothing was read since
+        self.handled: int | None = None  # by name: all before it was
         self.items: Subscription[Any] | None = None
         self.feed: Feed | None = None
 
@@ -164,6 +225,7 @@ class Follower:
             workflow_id=WORKFLOW_ID,
             on_truncated="raise" if self.plan.raises else "skip",
             stream_id=stream_id,
+            name=self.plan.name or None,
         )
 
     def _open_feed(self) -> Feed:
@@ -181,11 +243,13 @@ class Follower:
 
     async def _read_to_the_end(self) -> None:
         assert self.items is not None
-        self.expected = None if self.plan.latest else 0
+        self.expected = None if self.plan.latest or self.plan.name else 0
         count = 0
         while not self.ended:
             self._hold_bounds()
             try:
+                if self.plan.name and self.expected is None:
+                    await self._join(self.items)
                 item = await self._next(self.items)
             except asyncio.TimeoutError:
                 continue  # it was cancelled: nothing may be lost by that
@@ -199,6 +263,12 @@ class Follower:
                 self.ended = "not found"
             except UnreadItemsError as error:
                 self._unread(error)
+            except NameLostError:
+                self.ended = "lost"
+            except NamesUnsupportedError as error:
+                self.ended = "no names"
+                if self.server.queries:
+                    self.wrong(f"(22) {error}")
             except Exception as error:
                 self.wrong(f"raised {error!r}")
                 self.ended = "raised"
@@ -216,15 +286,28 @@ class Follower:
             return await anext(items)
         return await asyncio.wait_for(anext(items), self.plan.impatience)
 
+    async def _join(self, items: Subscription[Any]) -> None:
+        """Begin where the name stands, which is nowhere beyond what was handled."""
+        self.returned = True  # to whichever log there is
+        await items.start()
+        mine = self.handled is not None and self.log_id == items.stream_id
+        if mine and items.position > (self.handled or 0):
+            self.wrong(f"(23) resumes at {items.position}, and had handled {self.handled}")
+        if not items.closed:
+            self.expected = items.position
+
     async def _come_back(self) -> None:
         """Close, and subscribe again at the position, guarded by the log's id."""
         assert self.items is not None
         position, log_id = self.items.position, self.items.stream_id
         await self.items.aclose()
         await asyncio.sleep(self.server.chance.uniform(0, 1))
-        self.items = self.subscribe(position, log_id)
-        self._pass(position)
         self.waits_since, self.returned = None, True
+        if self.plan.name:
+            self.items, self.expected = self.subscribe(0, None), None
+        else:
+            self.items = self.subscribe(position, log_id)
+            self._pass(position)
 
     def _hold(self, item: WorkflowStreamItem[Any]) -> None:
         """Hold one item against the truth."""
@@ -246,6 +329,7 @@ class Follower:
         if self.expected is not None:
             self._hold_gap(truth, self.expected, item.offset, item.missed)
         self.expected = item.offset + 1
+        self.handled = item.offset
         self.waits_since, self.returned = None, False
         self.server.read.setdefault(log_id, {})[item.data] = item.offset
 
@@ -369,6 +453,14 @@ class Follower:
 
     def wrong(self, what: str) -> None:
         self.server.wrong.append(f"{self.name} {what}")
+
+
+def check_commits(server: Server) -> None:
+    """One commit a name every five seconds at most, but for the last, at the close."""
+    for token, times in server.commits.items():
+        pauses = [later - before for before, later in pairwise(times)]
+        if any(pause < named.COMMIT_EVERY - 0.001 for pause in pauses[:-1]):
+            server.wrong.append(f"(24) {token} commits after {pauses}")
 
 
 def check_writes(server: Server, authors: list[Author]) -> None:

@@ -18,10 +18,11 @@ from streamlib.client.transport import (
     TruncatedDuringPollError,
 )
 from streamlib.core.hosting import HostedStream
-from streamlib.errors import StreamNotFoundError
+from streamlib.errors import NotAStreamError, StreamNotFoundError
+from streamlib.wire.describe import DescribeInput, description_json
 from streamlib.wire.encode import answer_json
 from streamlib.wire.parse import parse_answer
-from streamlib.wire.shapes import PUBLISH_SIGNAL, Answer
+from streamlib.wire.shapes import PUBLISH_SIGNAL, READER_SIGNAL, Answer
 from tests.world.server import PAYLOAD_BYTES, WORKFLOW_ID, Server, SimRun, travels, value_of
 
 T = TypeVar("T")
@@ -115,6 +116,27 @@ class SimTransport:
             return parse_answer(told)
 
         return answer
+
+    async def describe(self, run_id: str, asked: DescribeInput, timeout: timedelta) -> Any:
+        if not self.server.queries:
+            raise NotAStreamError(WORKFLOW_ID, "no such query")
+
+        def describe(run: SimRun, host: HostedStream) -> dict[str, Any]:
+            log_id = self.server.log_id(run)
+            return description_json(asked, host, stream_id=log_id, run_id=run.run_id)
+
+        return await self._ask(run_id, describe, timeout)
+
+    async def tell(self, reader: dict[str, Any]) -> None:
+        async def deliver() -> None:
+            if not self.server.signal(READER_SIGNAL, reader):
+                raise StreamNotFoundError(WORKFLOW_ID, "workflow execution already completed")
+
+        if not self.server.queries:
+            self.server.wrong.append("(22) a host that knows no names was told of one")
+        if reader["action"] == "commit":
+            self.server.commits.setdefault(reader["token"], []).append(self.server.now)
+        await self.server.call("send", deliver, 30.0)
 
     async def offset(self, run_id: str, timeout: timedelta) -> int:
         return await self._ask(run_id, lambda _, host: host.log.end_offset, timeout)

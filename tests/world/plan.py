@@ -35,6 +35,7 @@ class Reader:
     pause: float = 0.0  # after each item
     impatience: float = 0.0  # cancels a wait after so many seconds
     leaves_after: int = 0  # items; then comes back at its position
+    name: str = ""  # under which the stream keeps its position
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Plan:
     publishers: tuple[tuple[Step, ...], ...]
     readers: tuple[Reader, ...]
     end: str  # "", "close" or "terminate"
+    keep: tuple[str, float] | None = None  # the retention: which bound, and how much
 
     @property
     def calm(self) -> bool:
@@ -71,7 +73,11 @@ HAPPENS = {
     "append": 12, "truncate": 8, "roll": 5, "forget": 1, "fail": 1, "reset": 1, "kill": 3,
     "down": 2, "throttle": 1, "hostile": 2, "fleeting": 1, "stillborn": 1,
 }  # fmt: skip
-WRITES = {"publish": 10, "flush": 5, "cancel": 2, "pause": 1, "crash": 1, "force": 2, "abandon": 1}
+WRITES = {
+    "publish": 10, "flush": 5, "cancel": 2, "pause": 1, "crash": 1, "force": 2, "abandon": 1,
+    "send": 6,
+}  # fmt: skip
+KEEPS = (("max_items", 6), ("max_bytes", 1_200), ("max_age", 2.0), ("until_read", 12))
 
 
 def generate(seed: int) -> Plan:
@@ -99,6 +105,7 @@ def generate(seed: int) -> Plan:
         ),
         readers=tuple(_reader(chance, seconds) for _ in range(chance.randint(1, 4))),
         end=chance.choice(["", "close", "close", "terminate"]),
+        keep=chance.choice([None, None, *KEEPS]),
     )
 
 
@@ -113,11 +120,11 @@ def _steps(
 
 def _how(chance: random.Random, what: str) -> Any:
     match what:
-        case "append" | "publish" | "force":
+        case "append" | "publish" | "force" | "send":
             size = chance.choice([0, 0, 0, 30, 400])
             count = chance.choice([1, 1, 2, 5, 12])
             items = [(chance.choice(TOPICS), size) for _ in range(count)]
-            if what == "publish" and chance.random() < 0.1:
+            if what in ("publish", "send") and chance.random() < 0.1:
                 items.insert(chance.randint(0, count), (chance.choice(TOPICS), POISON))
             return items
         case "truncate":
@@ -143,6 +150,7 @@ def _reader(chance: random.Random, seconds: float) -> Reader:
         pause=chance.choice([0.0, 0.0, 0.0, 0.05, 0.5]),
         impatience=chance.choice([0.0, 0.0, 0.0, 0.4, 1.7]),
         leaves_after=chance.choice([0, 0, 0, 3]),
+        name=chance.choice(["", "", "", "billing", "audit"]),
     )
 
 
@@ -155,12 +163,17 @@ def smaller(plan: Plan) -> Iterator[Plan]:
             for begin in range(0, len(parts), size):
                 yield replace(plan, **{name: parts[:begin] + parts[begin + size :]})
             size //= 2
+    if plan.keep is not None:
+        yield replace(plan, keep=None)
     for n, steps in enumerate(plan.publishers):
         for k in range(len(steps)):
             fewer = (*plan.publishers[:n], steps[:k] + steps[k + 1 :], *plan.publishers[n + 1 :])
             yield replace(plan, publishers=fewer)
     for n, reader in enumerate(plan.readers):
-        for plain in ({"pause": 0.0}, {"impatience": 0.0}, {"leaves_after": 0}, {"begins": 0.0}):
+        for plain in (
+            *({"pause": 0.0}, {"impatience": 0.0}, {"leaves_after": 0}, {"begins": 0.0}),
+            {"name": ""},
+        ):
             changed = replace(reader, **plain)
             if changed != reader:
                 yield replace(plan, readers=(*plan.readers[:n], changed, *plan.readers[n + 1 :]))

@@ -26,15 +26,26 @@ from temporalio.converter import PayloadConverter
 from streamlib.core.hosting import Carried, HostedStream, RunFacts, id_of_log
 from streamlib.core.limits import StreamLimits
 from streamlib.core.log import Log
+from streamlib.core.readers import Readers, ReaderTold
+from streamlib.core.retention import Retention
 from streamlib.errors import (
     Cause,
     MalformedInputError,
     StreamUnavailableError,
 )
-from streamlib.host.carry import arguments, carried_identity, restore, state_of
+from streamlib.host.carry import (
+    arguments,
+    carried_identity,
+    carried_keeper,
+    carried_readers,
+    carried_retention,
+    restore,
+    state_of,
+)
 from streamlib.wire.encode import decode_payload, encode_item
+from streamlib.wire.flow import parse_reader
 from streamlib.wire.parse import parse_publish
-from streamlib.wire.shapes import PUBLISH_SIGNAL, WorkflowStreamState
+from streamlib.wire.shapes import PUBLISH_SIGNAL, READER_SIGNAL, WorkflowStreamState
 
 T = TypeVar("T")
 
@@ -70,9 +81,14 @@ class Truth:
     base: int = 0
     end: int = 0
     taken: dict[str, tuple[int, float]] = field(default_factory=dict)
+    keep: tuple[str, float] | None = None
+    sizes: dict[int, int] = field(default_factory=dict)
+    came: dict[int, float] = field(default_factory=dict)
+    names: dict[str, tuple[int, str]] = field(default_factory=dict)  # position and token
 
     def append(self, topic: str, value: Any) -> None:
         self.items[self.end] = (topic, value)
+        self.sizes[self.end] = encode_item(topic, value, CONVERTER, LIMITS).size
         self.end += 1
 
     def take(self, publisher: str, sequence: int, items: list[tuple[str, Any]], now: float) -> None:
@@ -82,8 +98,42 @@ class Truth:
         for item in items:
             self.append(*item)
 
+    def retain(self, at: float, *, exactly: bool = False) -> None:
+        """Let go what is not to be kept, one item after the other; by age, what surely is."""
+        kind, bound = self.keep or ("", 0.0)
+        for offset in range(self.base, self.end):
+            self.came.setdefault(offset, at)
+        slowest = min((position for position, _ in self.names.values()), default=0)
+        while self.base < self.end:
+            kept = range(self.base, self.end)
+            gone = {
+                "max_items": len(kept) > bound,
+                "max_bytes": len(kept) > 1 and sum(self.sizes[n] for n in kept) > bound,
+                "max_age": at - self.came[self.base] > bound * (1.0 if exactly else 1.0101),
+                "until_read": len(kept) > bound or self.base < slowest,
+            }
+            if not gone.get(kind):
+                return
+            self.base += 1
+
+    def hear(self, told: ReaderTold) -> None:
+        """What a named reader says, as somebody would note it by hand."""
+        position, token = self.names.get(told.name, (told.position, ""))
+        if told.stream_id not in (None, self.log_id) or told.position > self.end:
+            if told.action != "join" or told.name not in self.names:
+                return
+            if told.stream_id not in (None, self.log_id):
+                return
+        if told.action == "join":
+            self.names[told.name] = (position, told.token)
+        elif token == told.token and (told.action == "rewind" or told.position >= position):
+            self.names[told.name] = (told.position, token)
+
     def copy(self, log_id: str) -> Truth:
-        return Truth(log_id, dict(self.items), self.base, self.end, dict(self.taken))
+        return Truth(
+            *(log_id, dict(self.items), self.base, self.end, dict(self.taken), self.keep),
+            *(dict(self.sizes), dict(self.came), dict(self.names)),
+        )
 
 
 @dataclass
@@ -95,6 +145,7 @@ class SimRun:
     original_run_id: str
     before: SimRun | None
     attempt: int
+    started: float
     state: WorkflowStreamState | None
     truth: Truth
     start: Truth
@@ -116,10 +167,18 @@ class SimRun:
 class Server:
     """The server, its one worker, and the network to it."""
 
-    def __init__(self, chance: random.Random, *, codec: float = 1.0) -> None:
+    def __init__(
+        self,
+        chance: random.Random,
+        *,
+        codec: float = 1.0,
+        keep: tuple[str, float] | None = None,
+    ) -> None:
         self.number = next(_numbers)  # no two worlds share what a process keeps
         self.chance = chance
         self.codec = codec  # how much larger it makes what travels
+        self.keep = keep
+        self.commits: dict[str, list[float]] = {}  # by token: when it committed
         self.runs: list[SimRun] = []
         self.hosts: dict[str, HostedStream] = {}  # in the worker's memory
         self.worker, self.lives = True, 0
@@ -139,7 +198,7 @@ class Server:
         self.read: dict[str, dict[Any, int]] = {}  # by log: where readers got what
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._begin(None, None, Truth("run-1"))
+        self._begin(None, None, Truth("run-1", keep=keep))
 
     @property
     def run(self) -> SimRun:
@@ -191,8 +250,8 @@ class Server:
         upto = self.chance.choice(ends)
         name = f"run-{len(self.runs) + 1}"
         run = SimRun(
-            *(name, old.first_run_id, old.original_run_id, old.before, old.attempt, old.state),
-            *(old.start.copy(name), old.start),
+            *(name, old.first_run_id, old.original_run_id, old.before, old.attempt, old.started),
+            *(old.state, old.start.copy(name), old.start),
             events=old.events[:upto],
             signals={n: s for n, s in old.signals.items() if n <= upto},
             began=True,
@@ -202,8 +261,10 @@ class Server:
             _naively(run.truth, signal)
         self._close(old, "TERMINATED")
         self.runs.append(run)
+        self._agree_on_age(run, self.host(run))
         for number, (kind, argument, _) in sorted(old.signals.items()):
-            if number > upto and kind == PUBLISH_SIGNAL:  # the server applies them again
+            # The server applies them again.
+            if number > upto and kind in (PUBLISH_SIGNAL, READER_SIGNAL):
                 self._signaled(run, kind, argument)
         self._schedule(run)
 
@@ -216,7 +277,8 @@ class Server:
     ) -> None:
         name = f"run-{len(self.runs) + 1}"
         first = before.first_run_id if before else name
-        run = SimRun(name, first, name, before, attempt, state, truth, truth.copy(""))
+        began = self.now if before else 0.0
+        run = SimRun(name, first, name, before, attempt, began, state, truth, truth.copy(""))
         self.runs.append(run)
         event = self._write(run, "EXECUTION_STARTED")
         if before is not None:
@@ -297,10 +359,19 @@ class Server:
         host = self.hosts.get(run.run_id)
         if host is None:
             log, publishers = restore(run.state)
-            host = HostedStream(log, publishers, now=NOON, limits=LIMITS, publisher_ttl=TTL)
+            wanted = retention_of(self.keep) if run.state is None else carried_retention(run.state)
+            began = NOON + timedelta(seconds=run.started)
+            host = HostedStream(
+                *(log, publishers),
+                now=NOON,
+                limits=LIMITS,
+                publisher_ttl=TTL,
+                readers=carried_readers(run.state, log.end_offset),
+                keeper=carried_keeper(run.state, wanted or Retention(), log, began),
+            )
             for number, signal in sorted(run.signals.items()):
                 if number <= run.handled:
-                    self._handle(host, signal)
+                    self._handle(host, signal, self.log_id(run))
             self.hosts[run.run_id] = host
         return host
 
@@ -329,11 +400,12 @@ class Server:
             host = self.host(run)
             for signal in todo.values():
                 base, end = run.truth.base, run.truth.end
-                self._handle(host, signal)
+                self._handle(host, signal, self.log_id(run))
                 _naively(run.truth, signal)
-                came = dict.fromkeys(range(end, run.truth.end), (self.now, 0.0))
+                self._agree_on_age(run, host)
+                self.moments |= dict.fromkeys(range(end, run.truth.end), (self.now, 0.0))
                 went = {n: (self.moments[n][0], self.now) for n in range(base, run.truth.base)}
-                self.moments |= came | went
+                self.moments |= went
             run.handled, run.began = max(todo, default=run.handled), True
             self._write(run, "TASK_COMPLETED")
             self._compare(run, host)
@@ -347,7 +419,16 @@ class Server:
         if any(number > run.handled for number in run.signals):
             self._schedule(run)
 
-    def _handle(self, host: HostedStream, signal: tuple[str, Any, float]) -> None:
+    def _agree_on_age(self, run: SimRun, host: HostedStream) -> None:
+        """An item may stay up to a hundredth longer than its age: where, the host decides."""
+        if run.truth.keep is None or run.truth.keep[0] != "max_age":
+            return
+        exact, at = run.truth.copy(""), max(run.truth.came.values(), default=0.0)
+        exact.retain(at, exactly=True)
+        if run.truth.base <= host.log.base_offset <= exact.base:
+            run.truth.base = host.log.base_offset
+
+    def _handle(self, host: HostedStream, signal: tuple[str, Any, float], log_id: str) -> None:
         name, argument, at = signal
         now = NOON + timedelta(seconds=at)
         if name == PUBLISH_SIGNAL:
@@ -362,7 +443,9 @@ class Server:
                     self.wrong.append(f"(16) host: remembers a publisher of {max(ages)} ago")
         elif name == "append":
             for topic, value in argument:
-                host.log.append(encode_item(topic, value, CONVERTER, LIMITS))
+                host.append(encode_item(topic, value, CONVERTER, LIMITS), now)
+        elif name == READER_SIGNAL:
+            host.hear(parse_reader([argument]), log_id, now)
         elif name == "truncate":
             host.log.truncate(min(argument, host.log.end_offset))
 
@@ -377,8 +460,11 @@ class Server:
             self._begin(run, run.state, truth, run.attempt + 1)
         elif command == "forget":
             self._close(run, "CONTINUED_AS_NEW", next_run_id)
-            self._begin(run, None, Truth(next_run_id))
+            self._begin(run, None, Truth(next_run_id, keep=self.keep))
         else:
+            host.retain(NOON + timedelta(seconds=self.now))
+            run.truth.retain(self.now)
+            self._agree_on_age(run, host)
             state = self._state(run, host)
             truth = run.truth.copy(run.truth.log_id)
             truth.base = state.base_offset
@@ -392,7 +478,14 @@ class Server:
 
         def build(log: Log, packed: bool) -> WorkflowStreamState:
             table, limits = host.publishers, host.limits
-            return state_of(log, table, now, TTL, identity=identity, limits=limits, packed=packed)
+            return state_of(
+                *(log, table, now, TTL),
+                identity=identity,
+                limits=limits,
+                packed=packed,
+                readers=host.readers,
+                keeper=host.keeper,
+            )
 
         [state] = arguments(host, lambda s: [s], CONVERTER, build, truncate=True)
         size = sum(p.ByteSize() for p in CONVERTER.to_payloads([state])) * self.codec
@@ -416,6 +509,7 @@ class Server:
                 f"(10) hand-over: ends at {log.end_offset} and knows {rows}, "
                 f"not {truth.end} and {known}"
             )
+        self._compare_names(truth, carried_readers(carried, log.end_offset), "hand-over")
         if not truth.base <= log.base_offset <= log.end_offset:
             self.wrong.append(f"(10) hand-over: begins at {log.base_offset}, not {truth.base}")
 
@@ -432,11 +526,17 @@ class Server:
                 f"{host.log.end_offset}) of {log_id}, not [{truth.base}, {truth.end}) of "
                 f"{truth.log_id}"
             )
+        self._compare_names(truth, host.readers, "host")
         page = host.log.items_from(max(truth.base, truth.end - 5), 5)
         for offset, item in page:
             expected = truth.items.get(offset)
             if (item.topic, value_of(item.data)) != expected:
                 self.wrong.append(f"(6) host: {item} at {offset}, not {expected}")
+
+    def _compare_names(self, truth: Truth, readers: Readers, where: str) -> None:
+        stand = {name: (row.position, row.token) for name, row in readers.items()}
+        if stand != truth.names:
+            self.wrong.append(f"(21) {where}: the names stand at {stand}, not {truth.names}")
 
     # The network.
 
@@ -518,11 +618,30 @@ def _naively(truth: Truth, signal: tuple[str, Any, float]) -> None:
             return  # hostile, and refused
         items = [(item["topic"], value_of(item["data"])) for item in argument["items"]]
         truth.take(argument["publisher_id"], argument["sequence"], items, at)
+        truth.retain(at)
     elif name == "append":
         for item in argument:
             truth.append(*item)
+            truth.retain(at)
+    elif name == READER_SIGNAL:
+        truth.hear(parse_reader([argument]))
     elif name == "truncate":
         truth.base = max(truth.base, min(argument, truth.end))
+
+
+def retention_of(keep: tuple[str, float] | None) -> Retention | None:
+    """A plan's retention."""
+    match keep:
+        case ("max_items", bound):
+            return Retention(max_items=int(bound))
+        case ("max_bytes", bound):
+            return Retention(max_bytes=int(bound))
+        case ("max_age", bound):
+            return Retention(max_age=timedelta(seconds=bound))
+        case ("until_read", bound):
+            return Retention(max_items=int(bound), until_read=True)
+        case _:
+            return None
 
 
 def value_of(data: Any) -> Any:

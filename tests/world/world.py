@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from unittest.mock import patch
 
-from tests.world.actors import Author, Follower, check_writes
+from tests.world.actors import Author, Follower, check_commits, check_writes
 from tests.world.clock import StandstillError, run
 from tests.world.plan import Plan, Step
 from tests.world.server import Server
@@ -46,7 +46,7 @@ def violations(plan: Plan, tell: Callable[[str], None] | None = None) -> list[st
 
 
 async def _live(plan: Plan, tell: Callable[[str], None] | None) -> list[str]:
-    server = Server(random.Random(plan.seed + 1), codec=plan.codec)
+    server = Server(random.Random(plan.seed + 1), codec=plan.codec, keep=plan.keep)
     server.tell, server.queries = tell, plan.queries
     server.faults = dict(plan.faults)
     authors = [Author(server, f"p{n}") for n in range(len(plan.publishers))]
@@ -85,7 +85,9 @@ async def _live(plan: Plan, tell: Callable[[str], None] | None) -> list[str]:
     ended = await asyncio.gather(*reading, return_exceptions=True)
     server.wrong += [f"(13) {e!r}" for e in ended if isinstance(e, Exception)]
     check_writes(server, authors)
+    check_commits(server)
     for author in authors:
+        author.forget()
         with contextlib.suppress(Exception):
             await author.publisher.stop(hurry=True)
     await asyncio.sleep(1)
@@ -109,6 +111,7 @@ async def _come_to_rest(
                 break
         else:
             server.wrong.append(f"(14) {author.name} cannot get rid of its items")
+        await author.hear_of_receipts()
 
 
 async def _happen(server: Server, step: Step, clients: int) -> None:

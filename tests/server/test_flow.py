@@ -1,0 +1,179 @@
+"""Retention, receipts, named readers and roll-over on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import Client, WorkflowHistory
+from temporalio.worker import Replayer
+
+from streamlib import (
+    NameLostError,
+    NamesUnsupportedError,
+    Outcome,
+    WorkflowStreamClient,
+)
+from streamlib.wire.shapes import READER_SIGNAL
+from tests.server import hosts
+from tests.server.conftest import Start
+from tests.server.reading import becomes, take, told
+from tests.wire.test_flow import JOIN, junk
+
+
+def stream_of(client: Client, handle: Any, **options: Any) -> WorkflowStreamClient:
+    return WorkflowStreamClient.create(client, handle.id, **options)
+
+
+async def run_id(handle: Any) -> str:
+    return str((await handle.describe()).run_id)
+
+
+@pytest.mark.parametrize("worker", ["no cache"], indirect=True)
+async def test_a_stream_keeps_so_much_and_says_so_also_after_it_rolled_over(
+    client: Client, start: Start
+) -> None:
+    hub = await start(hosts.FlowHub, hosts.FlowInput(max_items=5, max_age=3600.0, signals=3))
+    stream = stream_of(client, hub)
+    first = await run_id(hub)
+    for n in range(12):
+        stream.topic("t").publish(n)
+        if n % 4 == 3:
+            await stream.flush()
+    await becomes(lambda: run_id(hub), lambda now: now != first)
+    about = await stream.describe()
+    assert (about.base_offset, about.end_offset) == (7, 12)
+    assert about.retention is not None
+    assert (about.retention.max_items, about.retention.max_age) == (5, timedelta(hours=1))
+    items = stream.subscribe()
+    assert told(await take(items, 5)) == [(n, n) for n in range(7, 12)]
+    assert items.missed == 7
+    await hub.execute_update("retain", 2)
+    assert (await stream.describe()).base_offset == 10
+    await hub.execute_update("retain", None)
+    assert (await stream.describe()).retention is None
+    history = await client.get_workflow_handle(hub.id, run_id=first).fetch_history()
+    await Replayer(workflows=[hosts.FlowHub]).replay_workflow(
+        WorkflowHistory.from_json(hub.id, history.to_json())
+    )
+
+
+async def test_a_reader_with_a_name_resumes_in_the_tenth_run_after(
+    client: Client, start: Start
+) -> None:
+    hub = await start(hosts.FlowHub, hosts.FlowInput(signals=4, max_items=1_000))
+    stream = stream_of(client, hub)
+    publish = stream.topic("t").publish
+    publish("a")
+    publish("b")
+    await stream.flush()
+    async with stream.subscribe(name="billing") as items:
+        assert told(await take(items, 2)) == [(0, "a"), (1, "b")]
+        await items.commit(1)
+    runs = {await run_id(hub)}
+    while len(runs) < 11:
+        publish(len(runs))
+        await stream.flush()
+        runs.add(await run_id(hub))
+    [row] = (await stream.describe()).readers or []
+    assert (row.name, row.position, row.lag) == ("billing", 1, (await stream.get_offset()) - 1)
+    async with stream.subscribe(name="billing") as items:
+        assert told(await take(items, 1)) == [(1, "b")]
+
+
+async def test_the_one_before_is_told_within_five_seconds(client: Client, start: Start) -> None:
+    hub = await start()
+    stream = stream_of(client, hub)
+    loop = asyncio.get_running_loop()
+    async with stream.subscribe(name="billing") as older:
+        waiting = asyncio.ensure_future(anext(older))
+        async with stream.subscribe(name="billing"):
+            began = loop.time()
+            with pytest.raises(NameLostError):
+                await asyncio.wait_for(waiting, 30)
+            assert loop.time() - began < 5
+
+
+@pytest.mark.parametrize("kind", [hosts.PeerHub, hosts.UpdateOnlyHub])
+async def test_a_host_of_another_library_raises_and_gets_no_signal(
+    client: Client, start: Start, kind: Any
+) -> None:
+    hub = await start(kind)
+    stream = stream_of(client, hub)
+    with pytest.raises(NamesUnsupportedError):
+        await stream.subscribe(name="billing").start()
+    stream.topic("t").publish("a")
+    receipt = await stream.topic("t").send("b")
+    assert (await receipt).verdict == "unknown"
+    signals = [
+        event.workflow_execution_signaled_event_attributes.signal_name
+        for event in (await hub.fetch_history()).events
+        if event.HasField("workflow_execution_signaled_event_attributes")
+    ]
+    assert READER_SIGNAL not in signals
+
+
+async def test_receipts_tell_offsets_and_a_run_that_is_over_no_longer(
+    client: Client, start: Start
+) -> None:
+    hub = await start(hosts.FlowHub, hosts.FlowInput(signals=3))
+    stream = stream_of(client, hub, max_buffer_bytes=2_000, max_batch_size=2)
+    receipts = [await stream.topic("t").send(n) for n in range(3)]
+    assert [await each for each in receipts] == [Outcome("stored", n) for n in range(3)]
+    late, before = await stream.topic("t").send("late"), await run_id(hub)
+    await stream.flush()
+    await becomes(lambda: run_id(hub), lambda now: now != before)
+    told_late = await late
+    assert (told_late.verdict, "remember" in told_late.reason) == ("unknown", True)
+
+
+async def test_a_roll_over_waits_until_all_is_ready_and_never_in_a_handler(
+    client: Client, start: Start
+) -> None:
+    hub = await start(hosts.FlowHub, hosts.FlowInput(signals=1))
+    stream, before = stream_of(client, hub), await run_id(hub)
+    assert "from a handler" in await hub.execute_update("roll_in_a_handler")
+    await hub.signal("be_busy", True)
+    stream.topic("t").publish("a")
+    await stream.flush()
+    await becomes(lambda: hub.query("waits_for_ready"))
+    assert await run_id(hub) == before
+    await hub.signal("be_busy", False)
+    await becomes(lambda: run_id(hub), lambda now: now != before)
+    await hub.signal("be_busy", True)
+    stream.topic("t").publish("b")
+    await stream.flush()
+    await becomes(lambda: hub.query("waits_for_ready"))
+    await hub.signal("close")
+    assert await hub.result() == "rolled 1 times", "also while it waits to be ready"
+
+
+async def test_hostile_reader_signals_fail_no_task_and_lose_nothing(
+    client: Client, start: Start
+) -> None:
+    hub = await start()
+    stream = stream_of(client, hub)
+    stream.topic("t").publish("a")
+    await stream.flush()
+    chance = random.Random(1)
+    for n in range(60):
+        hostile: Any = {**JOIN, chance.choice([*JOIN]): junk(chance), "name": f"n{n}"}
+        args = chance.choice([[hostile], [hostile, 1], [], [junk(chance)]])
+        await hub.signal(READER_SIGNAL, args=args)
+    async with stream.subscribe(name="billing") as items:
+        assert told(await take(items, 1)) == [(0, "a")]
+        forged = {**JOIN, "action": "commit", "token": "forged", "position": 1, "stream_id": None}
+        await hub.signal(READER_SIGNAL, forged)
+        about = await stream.describe()
+        [row] = [row for row in about.readers or [] if row.name == "billing"]
+        assert (row.position, row.refused) == (0, 1)
+        assert about.readers_refused > 10
+    failed = [
+        event
+        for event in (await hub.fetch_history()).events
+        if event.HasField("workflow_task_failed_event_attributes")
+    ]
+    assert failed == []
