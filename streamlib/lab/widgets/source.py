@@ -132,6 +132,8 @@ class Source:
 
     async def note_waiting(self) -> None:
         """What waits in the history for a worker. Decodes batches only when there are others."""
+        if self.seen.cost is not None:
+            self.seen.cost = self._counted(self.seen.cost)
         if (watch := self._watch) is None:
             return
         seen = watch.waiting_count, watch.history_events, watch.run_id
@@ -139,9 +141,23 @@ class Source:
             self._waits_seen = seen
             self.seen.waiting_count = watch.waiting_count
             self.seen.waiting = await watch.waiting() if watch.waiting_count else []
-        if self.seen.cost is not None and watch.run_id == self.seen.run_id:
-            events = max(self.seen.cost.events, watch.history_events)
-            self.seen.cost = replace(self.seen.cost, events=events, updates=watch.updates)
+
+    def _counted(self, cost: Cost) -> Cost:
+        """The same run's cost, by whoever knows of more.
+
+        The stream counts the batches that it took, its history what waits and other signals too.
+        """
+        about, watch = self.seen.description, self._watch
+        if about is not None and about.run_id == self.seen.run_id:
+            cost = replace(cost, signals=max(cost.signals, about.signals))
+        if watch is not None and watch.run_id == self.seen.run_id:
+            cost = replace(
+                cost,
+                events=max(cost.events, watch.history_events),
+                signals=max(cost.signals, watch.signals),
+                updates=watch.updates,
+            )
+        return cost
 
     @property
     def _handle(self) -> WorkflowHandle[object, object]:
@@ -167,8 +183,6 @@ class Source:
         self.seen.description = about
         self.seen.tail = list(self._tail)
         self.seen.at = milliseconds(time.time())
-        if self.seen.cost is not None:
-            self.seen.cost = replace(self.seen.cost, signals=about.signals)
         if about.run_id != self._run_asked:
             self._run_asked = about.run_id
             self.seen.no_truncate = await self._why_no_truncate()
@@ -194,18 +208,18 @@ class Source:
 
     async def _note(self, about: WorkflowExecutionDescription) -> None:
         info = about.raw_description.workflow_execution_info
-        watch, described = self._watch, self.seen.description
+        self.seen.run = await self._number(about.run_id)  # first: the rest is of one moment
         self.seen.status = about.status.name if about.status else "RUNNING"
         self.seen.run_id = about.run_id
         self.seen.cost = Cost(
             began=milliseconds(about.start_time.timestamp()),
             events=info.history_length,
             bytes=info.history_size_bytes,
-            signals=described.signals if described else watch.signals if watch else 0,
-            updates=watch.updates if watch else 0,
+            signals=0,
+            updates=0,
         )
+        self.seen.cost = self._counted(self.seen.cost)
         self.seen.ui = background.ui_of(self.client.workflow_id, about.run_id) or ""
-        self.seen.run = await self._number(about.run_id)
 
     async def _number(self, run_id: str) -> int | None:
         """Which run of its chain this is; each is asked once for the run before it."""
