@@ -6,17 +6,27 @@ View    one view on a page: what it says of itself, in roles and `data-*`, and i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import axe_playwright_python
-from playwright.sync_api import Browser, Locator, Page, ViewportSize, WebSocket, expect
+from playwright.sync_api import (
+    Browser,
+    Locator,
+    Page,
+    ViewportSize,
+    WebSocket,
+    expect,
+    sync_playwright,
+)
 
 from tests.browser.jupyter import (
+    CHROMIUM_FLAGS,
     KERNEL_IS_READY,
     Jupyter,
     Seen,
@@ -317,6 +327,15 @@ def open_sheet(browser: Browser, lab: Jupyter, name: str, *cells: str) -> Sheet:
     return sheet
 
 
+@contextlib.contextmanager
+def chromium_browser(path: str) -> Iterator[Browser]:
+    """A Chromium without a window. While it runs, nothing else here may run an event loop."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
 def open_page(browser: Browser) -> Sheet:
     """A page that counts what a widget does; no notebook is open in it yet."""
     page = browser.new_context(viewport=VIEWPORT).new_page()
@@ -462,6 +481,20 @@ def until(page: Page, holds: Callable[[], Any], seconds: float = SECONDS) -> Non
             return
         page.wait_for_timeout(50)
     raise AssertionError(f"not within {seconds} s")
+
+
+def cut_off(view: View) -> list[str]:
+    """Buttons and words that reach over the view's edge."""
+    found: list[str] = view.root.evaluate(
+        """root => {
+          const edge = root.getBoundingClientRect().right + 1;
+          const every = root.querySelectorAll('button, select, input, .sv-note, .sv-num, h3');
+          const over = (each) => each.getBoundingClientRect().right > edge;
+          return [...every].filter((each) => !each.closest('.sv-scroll, .sv-live') && over(each))
+            .map((each) => each.outerHTML.slice(0, 90));
+        }"""
+    )
+    return found
 
 
 def violations(view: View) -> list[str]:
