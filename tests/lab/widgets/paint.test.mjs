@@ -82,6 +82,8 @@ test("what waits is dashed, what is not acknowledged is dotted, and neither is f
   const [waits, unsent] = pen.boxes.filter(({ dash }) => dash?.length);
   assert.deepEqual([waits.dash, unsent.dash], [[4, 3], [2, 4]]);
   assert.ok(waits.alpha <= 0.2 && unsent.alpha <= 0.2);
+  const brackets = pen.paths.filter(({ color }) => color === "pen").map(({ dash }) => dash);
+  assert.deepEqual(brackets, [[], [3, 3]], "and so is its batch's bracket");
 });
 
 test("what is truncated is hatched and said; what would be, is hatched in red", () => {
