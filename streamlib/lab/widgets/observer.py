@@ -30,7 +30,8 @@ AT_ONCE = 3
 """Frames that may come at once after a rest: what is published is stored, and then applied."""
 
 BREATH = 0.01
-"""Seconds between two looks, at least."""
+"""Seconds from what happens to the look at it: most often it is applied by then, and one frame
+tells both."""
 
 SAMPLE = 0.2
 """Seconds between two looks at what changes in this process: readers, unsent items."""
@@ -59,7 +60,7 @@ class Pace:
 
     def rest(self, now: float) -> float:
         """Seconds until the next look."""
-        return max(BREATH, self._due - (AT_ONCE - 1) * PACE - now)
+        return max(0.0, self._due - (AT_ONCE - 1) * PACE - now)
 
 
 class Observer:
@@ -126,9 +127,9 @@ class Observer:
 
     async def first_look(self) -> Frame:
         """One look, for a picture without a browser, in any event loop. Raises nothing."""
-        await self.source.look_once()
+        parts, _ = await asyncio.gather(background.parts(), self.source.look_once())
+        self.seen.parts = parts
         self._note_here()
-        self.seen.parts = await background.parts()
         return self.frame()
 
     # ------------------------------------------------------------ what it tells
@@ -170,6 +171,7 @@ class Observer:
             )
             await self._woken.wait()  # `wait_for` may swallow a cancellation, before Python 3.12
             alarm.cancel()
+            await asyncio.sleep(BREATH)
             self._woken.clear()
             told = self._rev
             try:
@@ -188,7 +190,6 @@ class Observer:
             self._describing = asyncio.create_task(self.source.look())
         if self._describing is not None:  # it takes ten seconds where no worker answers
             await asyncio.wait([self._describing], timeout=PACE)
-        self._note_here()
         if time.monotonic() >= self._next_background:
             self._next_background = time.monotonic() + BACKGROUND
             before = [(part.name, part.state) for part in self.seen.parts]
@@ -196,6 +197,7 @@ class Observer:
             if before != [(part.name, part.state) for part in self.seen.parts]:
                 self.source.stale |= not self.source.final  # who answers may be back
         await self.source.note_waiting()
+        self._note_here()  # last: a reader's lag is what is left to the end that is told
 
     def _note_here(self) -> None:
         """What is known in this process."""

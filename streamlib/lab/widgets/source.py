@@ -82,12 +82,14 @@ class Source:
             await looking.wait()
             try:
                 async with self.client.watch() as self._watch:
-                    described = -1
-                    async for activity in self._watch:
-                        # Not at each event: a query asked while a task runs waits for it.
-                        self.stale |= activity.progress != described
-                        described = activity.progress
-                        self._happened()
+                    told = None
+                    async for run in self._watch:
+                        # Not at each event: a query asked while a task runs waits for it, and
+                        # that a task begins is no news.
+                        self.stale |= told is None or told.progress != run.progress
+                        if told is None or run._replace(history_events=0) != told:
+                            self._happened()
+                        told = run._replace(history_events=0)
                         await looking.wait()
                 self._over = self.stale = True
                 self._happened()
@@ -166,7 +168,7 @@ class Source:
     async def _describe(self) -> None:
         """Read what is new since the last look: O(new), whatever the log holds."""
         try:
-            before = self.seen.description or await self.client.describe()
+            before = self.seen.description or await self._first_description()
             about = await self._describe_from(max(before.base_offset, self._next_offset(before)))
         except NotAStreamError:
             self.seen.undescribed_end = await self.client.get_offset()
@@ -186,6 +188,14 @@ class Source:
         if about.run_id != self._run_asked:
             self._run_asked = about.run_id
             self.seen.no_truncate = await self._why_no_truncate()
+
+    async def _first_description(self) -> StreamDescription:
+        """The stream's bounds; meanwhile it is asked what it takes: a cell waits for both."""
+        about, self.seen.no_truncate = await asyncio.gather(
+            self.client.describe(), self._why_no_truncate()
+        )
+        self._run_asked = about.run_id
+        return about
 
     async def _describe_from(self, offset: int) -> StreamDescription:
         about = await self.client.describe(items=MAX_ROWS, from_offset=offset, batches=BATCHES)

@@ -15,7 +15,7 @@ def told_in(seconds: float, every: float) -> list[float]:
             happened = int((now - 100.0) / every) + 1
             pace.told(now)
             told.append(now)
-        now += pace.rest(now)
+        now += BREATH + pace.rest(now)
     return told
 
 
@@ -28,18 +28,18 @@ def test_after_a_rest_what_is_stored_and_what_is_applied_are_both_told_at_once()
 @pytest.mark.parametrize("every", [0.001, 0.03, 0.099])
 def test_in_the_long_run_there_are_ten_frames_a_second(every: float) -> None:
     told = told_in(60.0, every)
-    assert 590 <= len(told) <= 60 / PACE + AT_ONCE
+    assert 585 <= len(told) <= 60 / PACE + AT_ONCE
     for first, last in zip(told, told[20:], strict=False):
-        assert last - first >= (20 - AT_ONCE) * PACE - BREATH
+        assert last - first >= (20 - AT_ONCE) * PACE - BREATH - 1e-9
 
 
 def test_what_happens_less_often_never_waits() -> None:
     pace = Pace()
     for now in range(10):
         pace.told(now * 0.23)
-        assert pace.rest(now * 0.23) == BREATH
+        assert pace.rest(now * 0.23) == 0
         pace.told(now * 0.23 + 0.02)
-        assert pace.rest(now * 0.23 + 0.02) == BREATH
+        assert pace.rest(now * 0.23 + 0.02) == 0
 
 
 def test_a_long_rest_saves_nothing_up() -> None:

@@ -497,6 +497,8 @@ export class View {
 		if (this.state !== "gone") this.heard = performance.now();
 		this.watch();
 		this.refresh();
+		// The page asks between its layout and its paint: what is drawn now is in this very frame.
+		if (this.visible) this.draw(performance.now());
 		this.fetchSoon();
 	}
 
@@ -508,6 +510,7 @@ export class View {
 
 	/** @param {number} now */
 	draw(now) {
+		cancelAnimationFrame(this.raf);
 		this.raf = 0;
 		if (!this.visible) return;
 		if (!this.ink) this.wear();
