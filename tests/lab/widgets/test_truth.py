@@ -165,6 +165,18 @@ async def test_a_reader_that_begins_at_0_is_not_said_to_raise(
     await row(page, "view 2 (raises)")
 
 
+async def test_a_reader_that_begins_at_the_end_stands_there_before_it_starts(
+    stream: WorkflowStreamClient, open_view: Open
+) -> None:
+    await publish(stream, "news", 6)
+    page = await open_view(ann=stream.subscribe(from_offset="latest"))
+    page.look()
+    told = await row(page, "ann", position=6)
+    assert (told["lag"], told["unread"], told["below"], told["held"]) == (0, 0, 0, 0)
+    await publish(stream, "news", 1)
+    await row(page, "ann", position=7, lag=0)
+
+
 async def test_to_a_workflow_that_hosts_no_stream_nothing_is_published(
     client: Client, open_view: Open
 ) -> None:
