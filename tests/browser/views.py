@@ -383,6 +383,7 @@ def plays(sheet: Sheet) -> None:
     view = View(sheet.page.locator(".jp-Notebook .sv").last)
     view.root.scroll_into_view_if_needed()
     view.reset()
+    has_its_colours(view)
     has(view.reader("ann"), position=0, lag=10)
     form = view.form("Truncate")
     form.get_by_label("up to", exact=True).fill("5")
@@ -399,6 +400,13 @@ def plays(sheet: Sheet) -> None:
     view.said("Readers", "ok", "offset 5")
     has(view.reader("ann"), position=6, missed=5)
     sheet.is_clean()
+
+
+def has_its_colours(view: View) -> None:
+    """What is drawn takes them from the page, once it is on the page."""
+    dot = view.panel("Publishers").locator("tbody .sv-dot").first
+    colour = "dot => getComputedStyle(dot).backgroundColor"
+    assert re.fullmatch(r"rgb\(\d+, \d+, \d+\)", dot.evaluate(colour)), dot.evaluate(colour)
 
 
 def answers_while_a_cell_awaits(sheet: Sheet, view: View, *, at_once: bool) -> None:

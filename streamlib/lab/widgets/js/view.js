@@ -574,7 +574,8 @@ export class View {
 		const [r, g, b] = getComputedStyle(this.root).backgroundColor.match(/\d+/g) ?? [255, 255, 255];
 		const dark = told ? told === "false" : +r + +g + +b < 380;
 		dress(this.root, { data: { theme: dark ? "dark" : "light" } });
-		this.ink = readInk(this.root);
+		// Beside the page it has no colours yet.
+		this.ink = this.root.isConnected ? readInk(this.root) : null;
 		this.still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 		this.old = true;
 	}
