@@ -190,15 +190,21 @@ class Seen:
     """Requests to any host but ours."""
     errors: list[str] = field(default_factory=list[str])
     """On the console, or thrown."""
+    not_ours: tuple[str, ...] = ()
+    """What the front end itself always throws."""
 
     def watch(self, page: Page) -> None:
         page.on("request", self._requested)
         page.on("console", self._said)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("pageerror", lambda error: self._threw(str(error)))
 
     def _requested(self, request: Request) -> None:
         if not OURS.match(request.url):
             self.foreign.append(request.url)
+
+    def _threw(self, error: str) -> None:
+        if error not in self.not_ours:
+            self.errors.append(error)
 
     def _said(self, message: ConsoleMessage) -> None:
         if message.type == "error":
