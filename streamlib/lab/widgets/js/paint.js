@@ -294,15 +294,21 @@ export function placeReaders({ readers, items: { base }, place }, width) {
 	}
 	return [...at].sort((a, b) => a[0] - b[0]).flatMap(([position, names]) => {
 		const below = position < base, tip = below ? xOf(base, place) - STUB + 16 : xOf(position, place);
-		const words = names.slice(0, 3).join(", ") + (names.length > 3 ? ` +${names.length - 3}` : ""), wide = words.length * 6.3 + 14;
-		const x = tip + wide > width ? tip - wide : tip + 8;
+		const words = names.slice(0, 3).join(", ") + (names.length > 3 ? ` +${names.length - 3}` : ""), wide = words.length * 6.6 + 6;
+		const x = tip + 8 + wide > width ? tip - 8 - wide : tip + 8;
 		return tip < -4 || tip > width + 4 ? [] : [{ x, width: wide, tip, words, below }];
 	});
 }
 
+/** Rows for readers' names, so that neither a name nor a triangle covers another. @param {ReturnType<typeof placeReaders>} labels */
+export const readerLanes = (labels) => stack(labels.map(({ x, width, tip }) => {
+	const left = Math.min(x, tip - 7);
+	return { x: left, width: Math.max(x + width, tip + 7) - left };
+}));
+
 /** A triangle where each reader stands: at the edge of what it reads next. @param {Scene} s @param {Pen} p */
 function paintReaders(s, p) {
-	const { rows } = s, labels = placeReaders(s, p.width), lanes = stack(labels);
+	const { rows } = s, labels = placeReaders(s, p.width), lanes = readerLanes(labels);
 	labels.forEach(({ x, tip, words, below }, i) => {
 		const color = below ? p.ink.bad : p.ink.ink, y = rows.reader + 8 - 12 * Math.max(0, lanes[i]);
 		if (lanes[i] > 0) p.box(tip - 0.5, y, 1, rows.reader - y, { fill: color, alpha: 0.5 });

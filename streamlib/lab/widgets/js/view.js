@@ -10,9 +10,9 @@
 
 import { h, render } from "preact";
 import { collectGhosts, stateOf } from "./facts.js";
-import { SCALE, pan, rowsOf, settle, stack, tail } from "./geometry.js";
+import { SCALE, pan, rowsOf, settle, tail } from "./geometry.js";
 import { CHUNK, Items, columns, expandRuns, nextRange } from "./items.js";
-import { Pen, paintOverview, paintTape, placeReaders } from "./paint.js";
+import { Pen, paintOverview, paintTape, placeReaders, readerLanes } from "./paint.js";
 import { App, GONE, STATES, listens } from "./panels.jsx";
 import { bytes, clamp, count, offsets, plural, short } from "./words.js";
 
@@ -548,7 +548,7 @@ export class View {
 		if (!canvas || !overview) return false;
 		const track = /** @type {HTMLElement} */ (canvas.parentNode), last = Math.max(base, end - 1), at = this.selected ?? last;
 		this.place = settle(this.place, this.space());
-		this.rows = rowsOf(this.stream.seams.length > 0, Math.max(0, ...stack(placeReaders(this, this.width))) + 1);
+		this.rows = rowsOf(this.stream.seams.length > 0, Math.max(0, ...readerLanes(placeReaders(this, this.width))) + 1);
 		const moves = paintTape(this, new Pen(canvas, this.width, this.rows.height, ink, ratio), now), [from, to] = this.window();
 		paintOverview(this, new Pen(overview, this.width, 28, ink, ratio), [from, to]);
 		dress(track, {
