@@ -5,7 +5,7 @@ import test from "node:test";
 
 import { rowsOf, settle } from "../../../streamlib/lab/widgets/js/geometry.js";
 import { Items } from "../../../streamlib/lab/widgets/js/items.js";
-import { paintTape, placeReaders } from "../../../streamlib/lab/widgets/js/paint.js";
+import { paintTape, placeReaders, readerLanes } from "../../../streamlib/lab/widgets/js/paint.js";
 
 const INK = { ink: "ink", soft: "soft", faint: "faint", card: "card", accent: "accent", bad: "bad", edge: "edge", pens: ["pen"], code: "", font: "" };
 
@@ -71,10 +71,19 @@ test("readers at near offsets are all named, in rows of their own, and where the
   near.rows = rowsOf(false, 2);
   const names = drawn(near).words.filter((each) => /ann|bob/.test(each.words));
   assert.deepEqual(names.map((each) => each.words), ["ann", "bob, eve"]);
-  assert.equal(new Set(names.map(({ y }) => y)).size, 2, "the second one's triangle would cover the first one's name");
+  assert.ok(names[0].y < names[1].y, "the second one's triangle would cover the first one's name");
   const [lost] = placeReaders(of, 900);
   assert.equal(lost.words, "old, 4 gone");
   assert.equal(lost.below, true);
+});
+
+test("neither a name nor a triangle covers another; what finds no room is told", () => {
+  const label = (tip, width) => ({ tip, x: tip + 8, width });
+  assert.deepEqual(readerLanes([label(0, 50), label(100, 50)]), [0, 0]);
+  assert.deepEqual(readerLanes([label(0, 22), label(34, 22)]), [1, 0], "the second one's triangle begins at 27");
+  assert.deepEqual(readerLanes([label(0, 50), label(20, 50), label(40, 5)]), [2, 1, 0]);
+  assert.deepEqual(readerLanes([label(0, 50), label(1, 50), label(2, 50)], 2), [-1, 1, 0]);
+  assert.deepEqual(readerLanes([label(0, 50), { tip: 100, x: 40, width: 52 }]), [1, 0], "one at the right edge is named at its left");
 });
 
 test("what waits is dashed, what is not acknowledged is dotted, and neither is filled as if it were stored", () => {

@@ -8,7 +8,7 @@
 //            x #3                    ghosts: duplicates that were dropped
 
 import { inkOn, seamNames } from "./facts.js";
-import { KINDS, STUB, bin, offsetAt, placeGhosts, rulerStep, stack, xOf } from "./geometry.js";
+import { KINDS, STUB, bin, offsetAt, placeGhosts, rulerStep, xOf } from "./geometry.js";
 import { sameBatch } from "./items.js";
 import { clamp, count, offsets, short } from "./words.js";
 
@@ -300,11 +300,22 @@ export function placeReaders({ readers, items: { base }, place }, width) {
 	});
 }
 
-/** Rows for readers' names, so that neither a name nor a triangle covers another. @param {ReturnType<typeof placeReaders>} labels */
-export const readerLanes = (labels) => stack(labels.map(({ x, width, tip }) => {
-	const left = Math.min(x, tip - 7);
-	return { x: left, width: Math.max(x + width, tip + 7) - left };
-}));
+/**
+ * Rows for readers' names, from the lowest, in which their triangles are: neither a name nor a
+ * triangle covers another; -1 for a name that finds no room.
+ * @param {ReturnType<typeof placeReaders>} labels  from left to right
+ */
+export function readerLanes(labels, most = 4) {
+	/** @type {number[]} Where each row is taken from on. */
+	const taken = [];
+	return labels.reduceRight((/** @type {number[]} */ lanes, { x, width, tip }) => {
+		let row = 0;
+		while (row < most && (taken[row] ?? Infinity) < x + width) row++;
+		if (row < most) taken[row] = x;
+		taken[0] = Math.min(taken[0] ?? Infinity, tip - 7, row ? Infinity : x);
+		return [row < most ? row : -1, ...lanes];
+	}, []);
+}
 
 /** A triangle where each reader stands: at the edge of what it reads next. @param {Scene} s @param {Pen} p */
 function paintReaders(s, p) {
