@@ -1,9 +1,11 @@
-"""Every supported Python, each in an environment of its own from the one lock: `make test-all`."""
+"""Every supported Python from the one lock, and the lowest versions allowed: `make test-all`."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,27 @@ def test_it_passes_on_python(version: str) -> None:
         [*pip, "--no-deps", "--no-build-isolation", "-e", "."],
         [str(own), "-m", "pytest", "-q", *SPREAD, *TESTS, *fast],
     ]
+    run_all(commands)
+
+
+def test_the_lowest_versions_allowed_run_the_notebooks(tmp_path: Path) -> None:
+    """What `pyproject.toml` says of its dependencies is so: on this Python, beside no lock."""
+    own = tmp_path / "venv" / "bin" / "python"
+    uv = [sys.executable, "-m", "uv"]
+    pip = [*uv, "pip", "install", "-q", "--python", str(own)]
+    tools = ["nbclient", "pytest", "pytest-asyncio", "pytest-timeout", "pytest-cov", "hypothesis"]
+    run_all(
+        [
+            [*uv, "venv", "-q", "--python", sys.executable, str(tmp_path / "venv")],
+            [*pip, "--resolution", "lowest-direct", "-e", ".[lab]"],
+            [*pip, *tools],
+            [str(own), "-m", "pytest", "-q", "tests/notebooks/test_run_all.py"],
+        ]
+    )
+
+
+def run_all(commands: Sequence[Sequence[str]]) -> None:
+    """In the checkout, one after the other; the first that fails fails the test."""
     for command in commands:
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=checkout(), capture_output=True, text=True)
         assert done.returncode == 0, f"{command}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"

@@ -144,6 +144,11 @@ class Subscription(Generic[T]):
         return self._cursor.position
 
     @property
+    def awaits_latest(self) -> bool:
+        """Whether it begins at "latest" and has not started: where that is, its start will tell."""
+        return self._latest and not self._started
+
+    @property
     def lag(self) -> int:
         """How many offsets lie between `position` and the end, as last seen."""
         return max(0, self._feed.source.end_offset - self.position) if self._feed else 0

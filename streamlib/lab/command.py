@@ -50,7 +50,7 @@ async def open_lab(*, browser: bool, options: Sequence[str] = ()) -> None:
 
 
 async def _end_ours(others: Sequence[Process]) -> None:
-    """End what this very process started, unless others use it; say what goes on running."""
+    """End what is ours, unless others use it; say what goes on running."""
     names = [*workers.names(), scripted.NAME, server.NAME]  # in this order
     running = [process for name in names if (process := processes.find(name))]
     for process in running if not others else ():

@@ -7,22 +7,27 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from streamlib.lab.machine import scripted, server, workers
-from tests.browser.jupyter import CHROMIUM_FLAGS, Jupyter, jupyter
+from tests.browser.jupyter import Jupyter, jupyter
+from tests.browser.views import chromium_browser
 from tests.notebooks import running
 
 
 @contextlib.contextmanager
-def lab_at_home(folder: Path, *, prefix: str = "") -> Iterator[Jupyter]:
-    """JupyterLab with a home of its own; what its notebooks leave running is ended."""
+def lab_at_home(folder: Path, **options: Any) -> Iterator[Jupyter]:
+    """JupyterLab with a home of its own; what its notebooks leave running is ended.
+
+    `options` are those of `jupyter`.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STREAMLIB_HOME", str(folder / "home"))
         try:
-            with jupyter(folder, running.NOTEBOOKS, prefix=prefix) as it:
+            with jupyter(folder, running.NOTEBOOKS, **options) as it:
                 yield it
         finally:
             for name in workers.names():
@@ -40,10 +45,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
 @pytest.fixture(scope="module")
 def browser(lab: Jupyter, chromium: str) -> Iterator[Browser]:
     """Closed before the lab is: while it runs, nothing else may run an event loop."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
+    with chromium_browser(chromium) as it:
+        yield it
 
 
 @pytest.fixture

@@ -46,9 +46,36 @@ KERNEL_IS_READY = """() => {
 OURS = re.compile(r"(https?|wss?)://127\.0\.0\.1|data:|blob:")
 
 
+@dataclass(frozen=True)
+class FrontEnd:
+    """What serves the notebooks."""
+
+    module: str
+    options: tuple[str, ...]
+    page: str
+    """The path of a notebook's page."""
+
+
+LAB = FrontEnd(
+    "jupyterlab",
+    (
+        *("--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None"),
+        "--LabApp.extension_manager=readonly",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ),
+    # In a workspace of its own: pages that share one open each other's notebooks at a reload.
+    "/lab/workspaces/{stem}/tree/{stem}.ipynb?reset&token={token}",
+)
+NOTEBOOK = FrontEnd(
+    "notebook",
+    ("--JupyterNotebookApp.expose_app_in_browser=True",),
+    "/notebooks/{stem}.ipynb?token={token}",
+)
+
+
 @dataclass
 class Jupyter:
-    """A running JupyterLab."""
+    """A running JupyterLab, or another front end."""
 
     url: str
     token: str
@@ -57,13 +84,31 @@ class Jupyter:
     """What it serves."""
     environment: dict[str, str]
     """What it runs in: private folders."""
+    front_end: FrontEnd = LAB
+
+    def page(self, name: str) -> str:
+        """The address of a notebook's page."""
+        page = self.front_end.page.format(stem=Path(name).stem, token=self.token)
+        return f"{self.url}{page}"
 
 
 @contextlib.contextmanager
-def jupyter(folder: Path, notebooks: Path, *, prefix: str = "") -> Iterator[Jupyter]:
+def jupyter(
+    folder: Path,
+    notebooks: Path,
+    *,
+    prefix: str = "",
+    front_end: FrontEnd = LAB,
+    python: str = sys.executable,
+) -> Iterator[Jupyter]:
     """Run JupyterLab on copies of the notebooks, with the product's own default settings.
 
-    `prefix` is the path that all of it is under, as on a hub: `/user/me`.
+    Args:
+        folder: What it may write in.
+        notebooks: What is copied.
+        prefix: The path that all of it is under, as on a hub: `/user/me`.
+        front_end: What runs, if not JupyterLab.
+        python: The Python of the environment that it runs in.
     """
     work = folder / "notebooks"  # copies: autosave rewrites them
     shutil.copytree(notebooks, work, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
@@ -74,13 +119,15 @@ def jupyter(folder: Path, notebooks: Path, *, prefix: str = "") -> Iterator[Jupy
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     url, token = f"http://127.0.0.1:{port}{prefix}", secrets.token_hex(16)
-    running = Jupyter(url, token, folder / "jupyter.log", work, _environment(folder))
-    with running.log.open("wb") as log:
+    log, environment = folder / "jupyter.log", _environment(folder)
+    running = Jupyter(url, token, log, work, environment, front_end)
+    command = [python, "-m", front_end.module, *front_end.options, *_options(port, token, work)]
+    with log.open("wb") as said:
         process = subprocess.Popen(
-            [*_command(port, running.token, work), f"--ServerApp.base_url={prefix}/"],
-            env=running.environment,
+            [*command, f"--ServerApp.base_url={prefix}/"],
+            env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=log,
+            stdout=said,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
@@ -96,14 +143,12 @@ def jupyter(folder: Path, notebooks: Path, *, prefix: str = "") -> Iterator[Jupy
             process.wait()
 
 
-def _command(port: int, token: str, work: Path) -> list[str]:
+def _options(port: int, token: str, work: Path) -> list[str]:
     return [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+        *("--no-browser", "--allow-root"),
         *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
         *(f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={work}"),
-        *("--ServerApp.terminals_enabled=False", "--LabApp.expose_app_in_browser=True"),
-        *("--LabApp.news_url=None", "--LabApp.extension_manager=readonly"),
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--ServerApp.terminals_enabled=False",
     ]
 
 
@@ -145,15 +190,21 @@ class Seen:
     """Requests to any host but ours."""
     errors: list[str] = field(default_factory=list[str])
     """On the console, or thrown."""
+    not_ours: tuple[str, ...] = ()
+    """What the front end itself always throws."""
 
     def watch(self, page: Page) -> None:
         page.on("request", self._requested)
         page.on("console", self._said)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("pageerror", lambda error: self._threw(str(error)))
 
     def _requested(self, request: Request) -> None:
         if not OURS.match(request.url):
             self.foreign.append(request.url)
+
+    def _threw(self, error: str) -> None:
+        if error not in self.not_ours:
+            self.errors.append(error)
 
     def _said(self, message: ConsoleMessage) -> None:
         if message.type == "error":
@@ -169,12 +220,8 @@ def open_notebook(browser: Browser, running: Jupyter, name: str, seen: Seen) -> 
 
 
 def show_notebook(page: Page, running: Jupyter, name: str) -> None:
-    """Open a notebook in a page; its kernel is ready on return.
-
-    In a workspace of its own: pages that share one open each other's notebooks at a reload.
-    """
-    workspace = Path(name).stem
-    page.goto(f"{running.url}/lab/workspaces/{workspace}/tree/{name}?reset&token={running.token}")
+    """Open a notebook in a page; its kernel is ready on return."""
+    page.goto(running.page(name))
     wait_until_ready(page)
 
 

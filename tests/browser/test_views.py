@@ -547,20 +547,6 @@ def test_everything_drawn_is_explained_and_kill_asks_first(view: View, course: S
     expect(server.get_by_role("button", name="Kill")).to_have_count(1)
 
 
-def cut_off(view: View) -> list[str]:
-    """Buttons and words that reach over the view's edge."""
-    found: list[str] = view.root.evaluate(
-        """root => {
-          const edge = root.getBoundingClientRect().right + 1;
-          const every = root.querySelectorAll('button, select, input, .sv-note, .sv-num, h3');
-          const over = (each) => each.getBoundingClientRect().right > edge;
-          return [...every].filter((each) => !each.closest('.sv-scroll, .sv-live') && over(each))
-            .map((each) => each.outerHTML.slice(0, 90));
-        }"""
-    )
-    return found
-
-
 def test_it_can_be_narrow_large_and_in_forced_colours(
     sheet: Sheet, view: View, artefacts: Path
 ) -> None:
@@ -570,7 +556,7 @@ def test_it_can_be_narrow_large_and_in_forced_colours(
     for width in (812, 640, 440):
         cells.evaluate("(node, width) => { node.style.width = `${width}px`; }", width)
         view.is_painted()
-        assert cut_off(view) == [], width
+        assert views.cut_off(view) == [], width
         lane = view.reader("ann").locator(".sv-lane").bounding_box()
         assert lane is not None
         assert lane["width"] > 200, width
@@ -584,7 +570,7 @@ def test_it_can_be_narrow_large_and_in_forced_colours(
     assert large is not None
     assert large["height"] > 1.4 * height["height"]
     view.is_painted()
-    assert cut_off(view) == []
+    assert views.cut_off(view) == []
     view.click_item_at(6)
     view.root.get_by_role("button", name="Large").click()
     sheet.page.emulate_media(forced_colors="active")
@@ -654,6 +640,18 @@ def test_after_a_reload_of_the_page_all_is_there_again(sheet: Sheet, view: View)
     again.shows(state="live", base=3, end=710, fetched=707)
     sheet.run("await publish('news', 'once more')")
     again.shows(end=711, fetched=708)
+
+
+def test_the_picture_is_there_as_soon_as_the_page_has_the_view(sheet: Sheet) -> None:
+    """Whatever becomes of the kernel then; and the clock that renews it has not yet ticked."""
+    sheet.run("from streamlib.lab.widgets import stream_view; stream_view.TICK = 600")
+    try:
+        sheet.show("await fresh()\nlab.view(stream, 'tape')")
+        picture = sheet.cell.locator(".sv-picture")
+        expect(picture).to_contain_text("Base offset 0, end offset 10.")
+        expect(picture).to_be_hidden()
+    finally:
+        sheet.run("stream_view.TICK = 0.5")
 
 
 def test_out_of_sight_it_rests_and_back_in_sight_it_catches_up(sheet: Sheet) -> None:

@@ -6,17 +6,27 @@ View    one view on a page: what it says of itself, in roles and `data-*`, and i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import axe_playwright_python
-from playwright.sync_api import Browser, Locator, Page, ViewportSize, WebSocket, expect
+from playwright.sync_api import (
+    Browser,
+    Locator,
+    Page,
+    ViewportSize,
+    WebSocket,
+    expect,
+    sync_playwright,
+)
 
 from tests.browser.jupyter import (
+    CHROMIUM_FLAGS,
     KERNEL_IS_READY,
     Jupyter,
     Seen,
@@ -317,6 +327,15 @@ def open_sheet(browser: Browser, lab: Jupyter, name: str, *cells: str) -> Sheet:
     return sheet
 
 
+@contextlib.contextmanager
+def chromium_browser(path: str) -> Iterator[Browser]:
+    """A Chromium without a window. While it runs, nothing else here may run an event loop."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
 def open_page(browser: Browser) -> Sheet:
     """A page that counts what a widget does; no notebook is open in it yet."""
     page = browser.new_context(viewport=VIEWPORT).new_page()
@@ -364,6 +383,7 @@ def plays(sheet: Sheet) -> None:
     view = View(sheet.page.locator(".jp-Notebook .sv").last)
     view.root.scroll_into_view_if_needed()
     view.reset()
+    has_its_colours(view)
     has(view.reader("ann"), position=0, lag=10)
     form = view.form("Truncate")
     form.get_by_label("up to", exact=True).fill("5")
@@ -380,6 +400,13 @@ def plays(sheet: Sheet) -> None:
     view.said("Readers", "ok", "offset 5")
     has(view.reader("ann"), position=6, missed=5)
     sheet.is_clean()
+
+
+def has_its_colours(view: View) -> None:
+    """What is drawn takes them from the page, once it is on the page."""
+    dot = view.panel("Publishers").locator("tbody .sv-dot").first
+    colour = "dot => getComputedStyle(dot).backgroundColor"
+    assert re.fullmatch(r"rgb\(\d+, \d+, \d+\)", dot.evaluate(colour)), dot.evaluate(colour)
 
 
 def answers_while_a_cell_awaits(sheet: Sheet, view: View, *, at_once: bool) -> None:
@@ -462,6 +489,20 @@ def until(page: Page, holds: Callable[[], Any], seconds: float = SECONDS) -> Non
             return
         page.wait_for_timeout(50)
     raise AssertionError(f"not within {seconds} s")
+
+
+def cut_off(view: View) -> list[str]:
+    """Buttons and words that reach over the view's edge."""
+    found: list[str] = view.root.evaluate(
+        """root => {
+          const edge = root.getBoundingClientRect().right + 1;
+          const every = root.querySelectorAll('button, select, input, .sv-note, .sv-num, h3');
+          const over = (each) => each.getBoundingClientRect().right > edge;
+          return [...every].filter((each) => !each.closest('.sv-scroll, .sv-live') && over(each))
+            .map((each) => each.outerHTML.slice(0, 90));
+        }"""
+    )
+    return found
 
 
 def violations(view: View) -> list[str]:

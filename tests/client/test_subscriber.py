@@ -700,9 +700,11 @@ async def test_a_gap_and_an_end_are_both_told(host: FakeHost) -> None:
 async def test_latest_is_the_end_at_the_start(host: FakeHost) -> None:
     host.append(0, 1)
     items = subscribe(host, from_offset="latest")
+    assert items.awaits_latest
+    assert not subscribe(host, from_offset=1).awaits_latest
     host.append(2)
     assert await items.start() is items
-    assert (items.position, items.missed) == (3, 0)
+    assert (items.position, items.missed, items.awaits_latest) == (3, 0, False)
     host.append(3)
     assert await take(items, 1) == [3]
     await items.aclose()

@@ -73,6 +73,28 @@ async def test_ctrl_c_on_open_ends_what_it_started(run: Run) -> None:
     assert pid_of("worker") is None
 
 
+async def test_ctrl_c_on_open_ends_also_what_a_notebook_killed_and_restarted(run: Run) -> None:
+    """As the buttons of a view do, and `lab.start`: in another process than the lab's."""
+    program = run("-m", "streamlib.lab", "lab")
+    program.until_prints("token=")
+    before = (pid_of("server"), pid_of("worker"))
+    running = server.last()
+    assert running is not None
+    await running.kill()
+    await server.start()
+    worker = await workers.status()
+    assert worker is not None
+    await worker.restart()
+    await worker.kill()
+    await workers.start()
+    after = (pid_of("server"), pid_of("worker"))
+    assert None not in after
+    assert set(before).isdisjoint(after)
+    assert program.ctrl_c(20) == 0
+    assert "still running" not in program.printed
+    assert (pid_of("server"), pid_of("worker")) == (None, None)
+
+
 async def test_ctrl_c_on_open_leaves_what_was_there(run: Run) -> None:
     started = await server.start()
     worker = await workers.start()

@@ -52,6 +52,8 @@ class Process:
     """When, as `born(pid)` tells it: with the pid, the process's identity."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """What it was started with, for whoever finds it again."""
+    owner: str = ""
+    """Who first started what goes by this name: whose it is, also once somebody restarted it."""
 
     @property
     def log(self) -> Path:
@@ -74,8 +76,8 @@ class Process:
 
     @property
     def mine(self) -> bool:
-        """Whether this very process of ours started it."""
-        return self.pid in _children
+        """Whether this very process of ours started it, or what it was restarted in place of."""
+        return self.owner == _us()
 
     @property
     def exit_code(self) -> int | None:
@@ -88,10 +90,15 @@ class Process:
         return tail(self.log, lines)
 
     async def stop(self, grace: float = 5.0) -> None:
-        """Ask it to end (SIGTERM), kill it after `grace` seconds; forget it. Idempotent.
+        """End it, and forget it. Idempotent."""
+        await self.end(grace)
+        _forget(self)
+
+    async def end(self, grace: float = 5.0) -> None:
+        """Ask it to end (SIGTERM), kill it after `grace` seconds; it is known what it was.
 
         A paused one is resumed first, or it could not hear. What it started in its own session
-        ends with it.
+        ends with it. Idempotent.
         """
         if handle := self._handle():
             with suppress(psutil.NoSuchProcess):
@@ -99,7 +106,6 @@ class Process:
                 _signal(handle, signal.SIGTERM)
             if not await self.gone(grace):
                 await self.kill()
-        _forget(self)
 
     async def kill(self) -> None:
         """End it at once (SIGKILL), as a crash would; what it was started with is kept."""
@@ -197,7 +203,7 @@ def spawn(
     The session is what lets it outlive a kernel restart and a Ctrl-C in the terminal.
 
     Args:
-        name: What to find it under again; an older record of that name is replaced.
+        name: What to find it under again; it takes the place of what an older record names.
         command: The program and its arguments; no shell.
         facts: Kept with the record, for whoever finds the process again.
         env: Its whole environment; None means a copy of ours.
@@ -208,6 +214,7 @@ def spawn(
         HomeError: The state folder cannot be used.
     """
     output = _fresh_log(name) if log else None
+    before = last(name)
     try:
         child = subprocess.Popen(
             list(command),
@@ -222,7 +229,8 @@ def spawn(
         if output is not None:
             os.close(output)
     _children[child.pid] = child
-    process = Process(name, child.pid, born(child.pid), dict(facts or {}))
+    owner = before.owner if before and _lives(before.owner) else _us()
+    process = Process(name, child.pid, born(child.pid), dict(facts or {}), owner)
     try:
         _remember(process)
     except BaseException:
@@ -243,7 +251,8 @@ def last(name: str) -> Process | None:
     try:
         saved = json.loads(_record(name).read_text(encoding="utf-8"))
         facts = {str(key): str(value) for key, value in dict(saved["facts"]).items()}
-        return Process(name, int(saved["pid"]), str(saved["born"]), facts)
+        owner = str(saved.get("owner", ""))
+        return Process(name, int(saved["pid"]), str(saved["born"]), facts, owner)
     except (OSError, ValueError, KeyError, TypeError):
         return None  # never started, or a record cut short by a crash: either way, not there
 
@@ -332,6 +341,15 @@ def _signal(handle: psutil.Process, number: int) -> None:
             handle.send_signal(number)
 
 
+def _us() -> str:
+    return f"{os.getpid()} {born(os.getpid())}"
+
+
+def _lives(owner: str) -> bool:
+    pid, _, since = owner.partition(" ")
+    return pid.isdigit() and _same(born(int(pid)), since)
+
+
 def _mark(name: str) -> str:
     return f"{location()}:{name}"
 
@@ -348,7 +366,8 @@ def _fresh_log(name: str) -> int:
 
 
 def _remember(process: Process) -> None:
-    text = json.dumps({"pid": process.pid, "born": process.born, "facts": dict(process.facts)})
+    kept = {"pid": process.pid, "born": process.born, "owner": process.owner}
+    text = json.dumps({**kept, "facts": dict(process.facts)})
     write_private(subfolder("run") / f"{process.name}.json", text)
 
 

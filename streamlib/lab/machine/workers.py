@@ -118,7 +118,7 @@ class Worker:
             WorkerDiedError: The new one died at once; holds the end of its log.
         """
         async with processes.only_one(self.name):
-            await self._process.stop()
+            await self._process.end()
             facts = self._process.facts
             command = json.loads(facts["command"])
             purpose = facts.get("purpose", "")
@@ -164,7 +164,7 @@ async def start(
             await _until_polling(running)
             return Worker(running)
         if running:
-            await running.stop()
+            await running.end()
         else:
             await processes.end_marked(name)  # one that nobody could note
         return Worker(await _launch(name, task_queue, command, purpose))

@@ -52,6 +52,11 @@ class Picture:
         self._html = "" if _interactive() else picture(self.observed().frame())
         _display({"text/html": self._wrapped()}, display_id=self.token)
 
+    def hidden(self) -> None:
+        """A page has the live view, and so does not show the picture: it may come now."""
+        if not self._html:
+            self.renew(self.observed().frame(), at_once=True)
+
     def renew(self, frame: Frame, *, at_once: bool = False) -> None:
         """Show this frame from now on, if it is displayed and something has changed."""
         if self not in _shown or not frame:

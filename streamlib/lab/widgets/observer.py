@@ -24,7 +24,14 @@ from streamlib.lab.widgets.readers import Readers
 from streamlib.lab.widgets.source import Source
 
 PACE = 0.1
-"""Seconds between two frames, at least."""
+"""Seconds between two frames, in the long run."""
+
+AT_ONCE = 3
+"""Frames that may come at once after a rest: what is published is stored, and then applied."""
+
+BREATH = 0.01
+"""Seconds from what happens to the look at it: most often it is applied by then, and one frame
+tells both."""
 
 SAMPLE = 0.2
 """Seconds between two looks at what changes in this process: readers, unsent items."""
@@ -36,6 +43,24 @@ BACKGROUND = 1.0
 """Seconds between two looks at the processes behind the stream."""
 
 Show = Callable[[Frame], None]
+
+
+class Pace:
+    """When to look again, so that frames come in time and not too many of them. Pure.
+
+    Invariant: no more than `AT_ONCE` frames, and one each `PACE` seconds, in any stretch of time.
+    """
+
+    def __init__(self) -> None:
+        self._due = 0.0  # when the next frame would be due, were they all `PACE` apart
+
+    def told(self, now: float) -> None:
+        """A frame was made, at a moment of a clock that runs evenly."""
+        self._due = max(self._due, now) + PACE
+
+    def rest(self, now: float) -> float:
+        """Seconds until the next look."""
+        return max(0.0, self._due - (AT_ONCE - 1) * PACE - now)
 
 
 class Observer:
@@ -66,6 +91,7 @@ class Observer:
         self._tasks: list[asyncio.Task[None]] = []
         self._describing: asyncio.Task[None] | None = None
         self._next_background = 0.0
+        self._pace = Pace()
 
     # ------------------------------------------------------------ what it is told to do
 
@@ -101,9 +127,9 @@ class Observer:
 
     async def first_look(self) -> Frame:
         """One look, for a picture without a browser, in any event loop. Raises nothing."""
-        await self.source.look_once()
+        parts, _ = await asyncio.gather(background.parts(), self.source.look_once())
+        self.seen.parts = parts
         self._note_here()
-        self.seen.parts = await background.parts()
         return self.frame()
 
     # ------------------------------------------------------------ what it tells
@@ -145,8 +171,9 @@ class Observer:
             )
             await self._woken.wait()  # `wait_for` may swallow a cancellation, before Python 3.12
             alarm.cancel()
+            await asyncio.sleep(BREATH)
             self._woken.clear()
-            begun = time.monotonic()
+            told = self._rev
             try:
                 if not in_sight:
                     self.source.stale |= await self.source.has_moved()
@@ -154,14 +181,15 @@ class Observer:
             except Exception as error:
                 self.source.failure = f"{type(error).__name__}: {error}"
             self._tell()
-            await asyncio.sleep(max(0.0, begun + PACE - time.monotonic()))
+            if self._rev != told:  # what nobody would see costs no frame
+                self._pace.told(time.monotonic())
+            await asyncio.sleep(self._pace.rest(time.monotonic()))
 
     async def _look(self) -> None:
         if self.source.stale and (self._describing is None or self._describing.done()):
             self._describing = asyncio.create_task(self.source.look())
         if self._describing is not None:  # it takes ten seconds where no worker answers
             await asyncio.wait([self._describing], timeout=PACE)
-        self._note_here()
         if time.monotonic() >= self._next_background:
             self._next_background = time.monotonic() + BACKGROUND
             before = [(part.name, part.state) for part in self.seen.parts]
@@ -169,6 +197,7 @@ class Observer:
             if before != [(part.name, part.state) for part in self.seen.parts]:
                 self.source.stale |= not self.source.final  # who answers may be back
         await self.source.note_waiting()
+        self._note_here()  # last: a reader's lag is what is left to the end that is told
 
     def _note_here(self) -> None:
         """What is known in this process."""

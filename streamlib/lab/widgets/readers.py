@@ -63,10 +63,12 @@ class Readers:
         """Where one stands. `variables` are names, by `id()`."""
         key = self._key(reader)
         name = self._given.get(reader) or (variables or {}).get(id(reader)) or f"reader {key[1:]}"
-        about, position = seen.description, reader.position
+        about = seen.description
         base = about.base_offset if about else 0
         end = about.end_offset if about else seen.undescribed_end or 0
-        held, held_to = reader.held, reader.held_to
+        # One that begins at the end stands there, wherever that is, until it starts.
+        position = end if reader.awaits_latest else reader.position
+        held, held_to = reader.held, max(position, reader.held_to)
         left = _unread(reader, seen, held_to, base, end)
         return Reader(
             key=key,

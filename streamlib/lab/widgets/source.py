@@ -82,12 +82,14 @@ class Source:
             await looking.wait()
             try:
                 async with self.client.watch() as self._watch:
-                    described = -1
-                    async for activity in self._watch:
-                        # Not at each event: a query asked while a task runs waits for it.
-                        self.stale |= activity.progress != described
-                        described = activity.progress
-                        self._happened()
+                    told = None
+                    async for run in self._watch:
+                        # Not at each event: a query asked while a task runs waits for it, and
+                        # that a task begins is no news.
+                        self.stale |= told is None or told.progress != run.progress
+                        if told is None or run._replace(history_events=0) != told:
+                            self._happened()
+                        told = run._replace(history_events=0)
                         await looking.wait()
                 self._over = self.stale = True
                 self._happened()
@@ -132,6 +134,8 @@ class Source:
 
     async def note_waiting(self) -> None:
         """What waits in the history for a worker. Decodes batches only when there are others."""
+        if self.seen.cost is not None:
+            self.seen.cost = self._counted(self.seen.cost)
         if (watch := self._watch) is None:
             return
         seen = watch.waiting_count, watch.history_events, watch.run_id
@@ -139,9 +143,23 @@ class Source:
             self._waits_seen = seen
             self.seen.waiting_count = watch.waiting_count
             self.seen.waiting = await watch.waiting() if watch.waiting_count else []
-        if self.seen.cost is not None and watch.run_id == self.seen.run_id:
-            events = max(self.seen.cost.events, watch.history_events)
-            self.seen.cost = replace(self.seen.cost, events=events, updates=watch.updates)
+
+    def _counted(self, cost: Cost) -> Cost:
+        """The same run's cost, by whoever knows of more.
+
+        The stream counts the batches that it took, its history what waits and other signals too.
+        """
+        about, watch = self.seen.description, self._watch
+        if about is not None and about.run_id == self.seen.run_id:
+            cost = replace(cost, signals=max(cost.signals, about.signals))
+        if watch is not None and watch.run_id == self.seen.run_id:
+            cost = replace(
+                cost,
+                events=max(cost.events, watch.history_events),
+                signals=max(cost.signals, watch.signals),
+                updates=watch.updates,
+            )
+        return cost
 
     @property
     def _handle(self) -> WorkflowHandle[object, object]:
@@ -150,7 +168,7 @@ class Source:
     async def _describe(self) -> None:
         """Read what is new since the last look: O(new), whatever the log holds."""
         try:
-            before = self.seen.description or await self.client.describe()
+            before = self.seen.description or await self._first_description()
             about = await self._describe_from(max(before.base_offset, self._next_offset(before)))
         except NotAStreamError:
             self.seen.undescribed_end = await self.client.get_offset()
@@ -167,11 +185,17 @@ class Source:
         self.seen.description = about
         self.seen.tail = list(self._tail)
         self.seen.at = milliseconds(time.time())
-        if self.seen.cost is not None:
-            self.seen.cost = replace(self.seen.cost, signals=about.signals)
         if about.run_id != self._run_asked:
             self._run_asked = about.run_id
             self.seen.no_truncate = await self._why_no_truncate()
+
+    async def _first_description(self) -> StreamDescription:
+        """The stream's bounds; meanwhile it is asked what it takes: a cell waits for both."""
+        about, self.seen.no_truncate = await asyncio.gather(
+            self.client.describe(), self._why_no_truncate()
+        )
+        self._run_asked = about.run_id
+        return about
 
     async def _describe_from(self, offset: int) -> StreamDescription:
         about = await self.client.describe(items=MAX_ROWS, from_offset=offset, batches=BATCHES)
@@ -194,18 +218,18 @@ class Source:
 
     async def _note(self, about: WorkflowExecutionDescription) -> None:
         info = about.raw_description.workflow_execution_info
-        watch, described = self._watch, self.seen.description
+        self.seen.run = await self._number(about.run_id)  # first: the rest is of one moment
         self.seen.status = about.status.name if about.status else "RUNNING"
         self.seen.run_id = about.run_id
         self.seen.cost = Cost(
             began=milliseconds(about.start_time.timestamp()),
             events=info.history_length,
             bytes=info.history_size_bytes,
-            signals=described.signals if described else watch.signals if watch else 0,
-            updates=watch.updates if watch else 0,
+            signals=0,
+            updates=0,
         )
+        self.seen.cost = self._counted(self.seen.cost)
         self.seen.ui = background.ui_of(self.client.workflow_id, about.run_id) or ""
-        self.seen.run = await self._number(about.run_id)
 
     async def _number(self, run_id: str) -> int | None:
         """Which run of its chain this is; each is asked once for the run before it."""

@@ -161,6 +161,7 @@ class StreamView(anywidget.AnyWidget):
                 del self._heard[view]
                 self._begun = 0.0  # it was seen: nobody is awaited any more
             self._look()
+            self._picture.hidden()
         elif content.get("kind") == "reset":
             self._keep(self._start_again(content))
         else:

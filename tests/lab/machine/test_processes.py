@@ -243,6 +243,38 @@ async def test_only_what_this_very_process_started_is_mine(own_home: Path) -> No
         await process.stop()
 
 
+ELSEWHERE = """
+import sys
+from streamlib.lab.machine import processes
+print(processes.spawn("one", [sys.executable, "-c", "import time; time.sleep(600)"]).pid)
+"""
+
+
+async def test_what_another_process_starts_in_the_place_of_mine_is_mine(own_home: Path) -> None:
+    first = processes.spawn("one", SLEEPER)
+    await first.kill()
+    subprocess.run([sys.executable, "-c", ELSEWHERE], check=True, capture_output=True)
+    second = processes.find("one")
+    assert second is not None
+    try:
+        assert second.mine
+        assert second.pid != first.pid
+    finally:
+        await second.stop()
+
+
+async def test_what_was_stopped_or_whose_owner_is_gone_is_nobody_s_any_more(own_home: Path) -> None:
+    await processes.spawn("one", SLEEPER).stop()
+    subprocess.run([sys.executable, "-c", ELSEWHERE], check=True, capture_output=True)
+    stranger = processes.find("one")
+    assert stranger is not None
+    assert not stranger.mine
+    await stranger.kill()
+    ours = processes.spawn("one", SLEEPER)
+    assert ours.mine
+    await ours.stop()
+
+
 async def test_a_link_in_the_place_of_a_log_is_replaced(own_home: Path, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.write_text("precious")

@@ -44,6 +44,7 @@ test("no pace without growth, or without time to see it", () => {
   assert.equal(pace([{ at: 0, used: 5 }], 10, 9000), null);
   assert.equal(pace([{ at: 0, used: 5 }, { at: 9000, used: 5 }], 10, 9000), null);
   assert.equal(pace([{ at: 0, used: 5 }, { at: 500, used: 9 }], 10, 500), null);
+  assert.equal(pace([{ at: 0, used: 5 }, { at: 9000, used: 9 }], 10, 9000), null, "a few events are no pace");
   assert.equal(pace([{ at: 0, used: 5 }, { at: 1000, used: 9 }], 10, 90_000), null);
 });
 
@@ -72,6 +73,8 @@ test("only a new ghost falls; one that the frame no longer tells stays", () => {
   const after = collectGhosts(before, [duplicate(2, 12), duplicate(2, 12)], 0, 200);
   assert.equal(after.get("0:1:10").born, 100);
   assert.deepEqual([after.get("0:2:12").born, after.get("0:2:12").copies], [200, 2]);
+  const again = collectGhosts(after, [duplicate(2, 12), duplicate(2, 12)], 0, 300);
+  assert.equal(again.get("0:2:12").born, 200, "told again, it lies where it is");
 });
 
 test("a ghost goes with the copy that won", () => {
@@ -103,7 +106,9 @@ test("long text is cut, short text is not", () => {
 test("a letter can be read on its colour", () => {
   assert.equal(inkOn("#f0e442"), "#000");
   assert.equal(inkOn("#0072b2"), "#fff");
-  assert.equal(inkOn("#56b4e9"), "#000");
+  assert.equal(inkOn("#d00000"), "#fff");
+  // The same as in the picture (`picture.py`), for all of the palette.
+  for (const color of ["#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#f0e442"]) assert.equal(inkOn(color), "#000");
 });
 
 test("what somebody typed is a whole number from 0 on", () => {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import {
-  KINDS, STUB, bin, fitScale, hit, offsetAt, pan, placeGhosts, rowsOf, rulerStep, settle, stack, tail, xOf, zoom,
+  KINDS, STUB, bin, fitScale, hit, offsetAt, pan, placeGhosts, rowsOf, rulerStep, settle, tail, xOf, zoom,
 } from "../../../streamlib/lab/widgets/js/geometry.js";
 import { CHUNK, Items } from "../../../streamlib/lab/widgets/js/items.js";
 
@@ -162,10 +162,4 @@ test("a row of seams moves the rest down", () => {
   assert.ok(rowsOf(true, 0).cell > rowsOf(false, 1).cell);
   assert.ok(rowsOf(true, 0).height > rowsOf(false, 0).height);
   assert.ok(rowsOf(false, 3).cell > rowsOf(false, 1).cell, "and so do rows of names");
-});
-
-test("labels that would cover each other get rows of their own", () => {
-  const label = (x, width) => ({ x, width });
-  assert.deepEqual(stack([label(0, 50), label(20, 50), label(60, 50), label(65, 5)]), [0, 1, 0, 2]);
-  assert.deepEqual(stack([label(0, 50), label(1, 50), label(2, 50)], 2), [0, 1, -1]);
 });

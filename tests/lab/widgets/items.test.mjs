@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { CHUNK, Items, columns, expandRuns, nextRange } from "../../../streamlib/lab/widgets/js/items.js";
+import { CHUNK, Items, columns, expandRuns, nextRange, sameBatch } from "../../../streamlib/lab/widgets/js/items.js";
 
 const fill = (n, value) => Array(n).fill(value);
 
@@ -159,6 +159,7 @@ test("batches of publishers that are not told apart are nobody's", () => {
   const items = stream(0, 4);
   items.merge(0, fill(4, 0), fill(4, 1), fill(4, -2), fill(4, 1));
   assert.equal(items.batch(1), null);
+  assert.equal(sameBatch(items.at(1), items.at(2)), false);
 });
 
 test("a reader's topics are counted where all is known, and only there", () => {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from streamlib import WorkflowStreamClient
@@ -43,7 +44,14 @@ class Browser:
         return next(each for each in self.got if each[0].get("id") == number)
 
     async def frame(self, wanted: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
-        await until(lambda: wanted(self.view.frame))
+        """The first frame that is so. On a slow machine it begins without stream and cost."""
+
+        def so() -> bool:
+            with suppress(TypeError):
+                return bool(wanted(self.view.frame))
+            return False
+
+        await until(so)
         return self.view.frame
 
 

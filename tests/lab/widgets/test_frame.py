@@ -13,6 +13,7 @@ from streamlib.client.watch import WaitingBatch
 from streamlib.core.ledger import Batch
 from streamlib.lab.widgets.frame import (
     ITEMS,
+    ONE_OF_MANY,
     Cost,
     Part,
     Reader,
@@ -106,6 +107,13 @@ def test_names_beyond_what_is_told_apart_share_one() -> None:
     assert names.list[NAMES] == "(others)"
     assert len(names.list) == NAMES + 1
     assert names.index("0") == 0
+
+
+def test_publishers_that_are_not_told_apart_are_in_no_batch() -> None:
+    seen = described(items(("t", "one too many", 1), ("t", "and another", 1)))
+    for number in range(NAMES):
+        seen.ids.index(str(number))
+    assert frame(seen)["items"]["runs"] == [[2, ONE_OF_MANY, 1]]
 
 
 def test_a_frame_is_json_whatever_was_seen() -> None:

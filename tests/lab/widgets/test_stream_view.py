@@ -36,7 +36,8 @@ async def test_a_handle_or_an_id_will_do(
     for of in (hub, hub.id):
         page = await open_view("tape", of=of)
         assert page.view.client.temporal_client is session.client
-        assert page.view.frame["stream"]["workflow_id"] == hub.id
+        page.look()
+        await page.frame(lambda frame: frame["stream"]["workflow_id"] == hub.id)
 
 
 async def test_it_follows_while_somebody_looks_and_not_otherwise(

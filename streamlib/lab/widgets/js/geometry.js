@@ -104,23 +104,6 @@ export function rowsOf(seams, names) {
 }
 
 /**
- * Rows for labels, so that none covers another: the row of each, the lowest is 0; at most `most`,
- * -1 for one that finds no room. Given from left to right.
- * @param {{x: number, width: number}[]} labels
- */
-export function stack(labels, most = 4) {
-	/** @type {number[]} */
-	const free = [];
-	return labels.map(({ x, width }) => {
-		let row = 0;
-		while (row < most && (free[row] ?? -Infinity) > x) row++;
-		if (row === most) return -1;
-		free[row] = x + width;
-		return row;
-	});
-}
-
-/**
  * Where ghosts go, below the copies that won. Where both lanes are taken, a ghost is counted in its
  * neighbour's `also`.
  * @param {Iterable<Ghost>} ghosts @param {Place} place @param {number} width

@@ -8,7 +8,7 @@
 //            x #3                    ghosts: duplicates that were dropped
 
 import { inkOn, seamNames } from "./facts.js";
-import { KINDS, STUB, bin, offsetAt, placeGhosts, rulerStep, stack, xOf } from "./geometry.js";
+import { KINDS, STUB, bin, offsetAt, placeGhosts, rulerStep, xOf } from "./geometry.js";
 import { sameBatch } from "./items.js";
 import { clamp, count, offsets, short } from "./words.js";
 
@@ -294,15 +294,32 @@ export function placeReaders({ readers, items: { base }, place }, width) {
 	}
 	return [...at].sort((a, b) => a[0] - b[0]).flatMap(([position, names]) => {
 		const below = position < base, tip = below ? xOf(base, place) - STUB + 16 : xOf(position, place);
-		const words = names.slice(0, 3).join(", ") + (names.length > 3 ? ` +${names.length - 3}` : ""), wide = words.length * 6.3 + 14;
-		const x = tip + wide > width ? tip - wide : tip + 8;
+		const words = names.slice(0, 3).join(", ") + (names.length > 3 ? ` +${names.length - 3}` : ""), wide = words.length * 6.6 + 6;
+		const x = tip + 8 + wide > width ? tip - 8 - wide : tip + 8;
 		return tip < -4 || tip > width + 4 ? [] : [{ x, width: wide, tip, words, below }];
 	});
 }
 
+/**
+ * Rows for readers' names, from the lowest, in which their triangles are: neither a name nor a
+ * triangle covers another; -1 for a name that finds no room.
+ * @param {ReturnType<typeof placeReaders>} labels  from left to right
+ */
+export function readerLanes(labels, most = 4) {
+	/** @type {number[]} Where each row is taken from on. */
+	const taken = [];
+	return labels.reduceRight((/** @type {number[]} */ lanes, { x, width, tip }) => {
+		let row = 0;
+		while (row < most && (taken[row] ?? Infinity) < x + width) row++;
+		if (row < most) taken[row] = x;
+		taken[0] = Math.min(taken[0] ?? Infinity, tip - 7, row ? Infinity : x);
+		return [row < most ? row : -1, ...lanes];
+	}, []);
+}
+
 /** A triangle where each reader stands: at the edge of what it reads next. @param {Scene} s @param {Pen} p */
 function paintReaders(s, p) {
-	const { rows } = s, labels = placeReaders(s, p.width), lanes = stack(labels);
+	const { rows } = s, labels = placeReaders(s, p.width), lanes = readerLanes(labels);
 	labels.forEach(({ x, tip, words, below }, i) => {
 		const color = below ? p.ink.bad : p.ink.ink, y = rows.reader + 8 - 12 * Math.max(0, lanes[i]);
 		if (lanes[i] > 0) p.box(tip - 0.5, y, 1, rows.reader - y, { fill: color, alpha: 0.5 });

@@ -10,9 +10,9 @@
 
 import { h, render } from "preact";
 import { collectGhosts, stateOf } from "./facts.js";
-import { SCALE, pan, rowsOf, settle, stack, tail } from "./geometry.js";
+import { SCALE, pan, rowsOf, settle, tail } from "./geometry.js";
 import { CHUNK, Items, columns, expandRuns, nextRange } from "./items.js";
-import { Pen, paintOverview, paintTape, placeReaders } from "./paint.js";
+import { Pen, paintOverview, paintTape, placeReaders, readerLanes } from "./paint.js";
 import { App, GONE, STATES, listens } from "./panels.jsx";
 import { bytes, clamp, count, offsets, plural, short } from "./words.js";
 
@@ -497,6 +497,8 @@ export class View {
 		if (this.state !== "gone") this.heard = performance.now();
 		this.watch();
 		this.refresh();
+		// The page asks between its layout and its paint: what is drawn now is in this very frame.
+		if (this.visible) this.draw(performance.now());
 		this.fetchSoon();
 	}
 
@@ -508,6 +510,7 @@ export class View {
 
 	/** @param {number} now */
 	draw(now) {
+		cancelAnimationFrame(this.raf);
 		this.raf = 0;
 		if (!this.visible) return;
 		if (!this.ink) this.wear();
@@ -545,7 +548,7 @@ export class View {
 		if (!canvas || !overview) return false;
 		const track = /** @type {HTMLElement} */ (canvas.parentNode), last = Math.max(base, end - 1), at = this.selected ?? last;
 		this.place = settle(this.place, this.space());
-		this.rows = rowsOf(this.stream.seams.length > 0, Math.max(0, ...stack(placeReaders(this, this.width))) + 1);
+		this.rows = rowsOf(this.stream.seams.length > 0, Math.max(0, ...readerLanes(placeReaders(this, this.width))) + 1);
 		const moves = paintTape(this, new Pen(canvas, this.width, this.rows.height, ink, ratio), now), [from, to] = this.window();
 		paintOverview(this, new Pen(overview, this.width, 28, ink, ratio), [from, to]);
 		dress(track, {
@@ -571,7 +574,8 @@ export class View {
 		const [r, g, b] = getComputedStyle(this.root).backgroundColor.match(/\d+/g) ?? [255, 255, 255];
 		const dark = told ? told === "false" : +r + +g + +b < 380;
 		dress(this.root, { data: { theme: dark ? "dark" : "light" } });
-		this.ink = readInk(this.root);
+		// Beside the page it has no colours yet.
+		this.ink = this.root.isConnected ? readInk(this.root) : null;
 		this.still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 		this.old = true;
 	}
