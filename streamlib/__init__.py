@@ -17,6 +17,7 @@ with _workflow.unsafe.imports_passed_through():
     from streamlib.client.watch import RunSnapshot, StreamWatch, WaitingBatch
     from streamlib.core.ledger import Batch
     from streamlib.core.limits import StreamLimits
+    from streamlib.core.parts import StreamParts
     from streamlib.core.rollover import RollOverReason
     from streamlib.errors import (
         BatchGivenUpError,
@@ -88,6 +89,7 @@ __all__ = [
     "StreamError",
     "StreamLimits",
     "StreamNotFoundError",
+    "StreamParts",
     "StreamUnavailableError",
     "StreamWatch",
     "Subscription",

@@ -24,6 +24,7 @@ from temporalio.exceptions import ApplicationError
 from streamlib.core.hosting import Carried, HostedStream, RunFacts, id_of_log
 from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
 from streamlib.core.log import Log, Page
+from streamlib.core.parts import StreamParts
 from streamlib.core.rollover import RollOverReason, roll_over_reasons
 from streamlib.errors import (
     MalformedInputError,
@@ -33,6 +34,7 @@ from streamlib.errors import (
     shown,
 )
 from streamlib.host.carry import (
+    OURS,
     Build,
     arguments,
     carried_identity,
@@ -91,6 +93,7 @@ class WorkflowStream:
         *,
         publisher_ttl: timedelta | None = None,
         limits: StreamLimits | None = None,
+        parts: StreamParts | None = None,
     ) -> None:
         """Start with an empty log, or with the one a previous run left, and register the handlers.
 
@@ -102,6 +105,7 @@ class WorkflowStream:
             limits: What the stream lives by, from its first run to its last. None: as the run
                 before, which told in its state; in a first run, `StreamLimits()`. They are part
                 of the workflow's code: guard a change with `workflow.patched`, as any other.
+            parts: A log and a publishers' table of your own; None: ours.
 
         Raises:
             RuntimeError: Not called directly from a method named `__init__`, or for a second time.
@@ -122,7 +126,7 @@ class WorkflowStream:
             )
         if limits is not None and not isinstance(limits, StreamLimits):
             raise TypeError(f"limits is {shown(limits)}, and no StreamLimits")
-        log, publishers = restore(prior_state)
+        log, publishers = restore(prior_state, parts or OURS)
         self._stream = HostedStream(
             log,
             publishers,
