@@ -146,4 +146,29 @@ QUESTIONS: dict[str, Question] = {
         "A refusal is an answer, a limit an end. Signs of life are no token: that is counted.",
         ("refusal", "limit", "silence", "none"),
     ),
+    "6.1": Question(
+        "One batch, one lost acknowledgement: how many items, and how many signals?",
+        "The client sends the batch again under its old sequence. Both signals arrive; the second "
+        "is a duplicate, and dropped.",
+        ("1 and 1", "1 and 2", "2 and 2"),
+    ),
+    "6.2": Question(
+        "A program says the same twice, on one client. How many items are there?",
+        "Two batches have two sequences. What is in them, the stream never compares.",
+    ),
+    "6.3": Question(
+        "One publisher's batches come as 2, 1, 2, 3. How many items are stored?",
+        "Higher than the last one is new, all else is dropped: 1 too, which was never stored. So a "
+        "publisher sends the next batch when the last one is acknowledged.",
+    ),
+    "6.4": Question(
+        "The same batch comes twice, and a third time when the TTL is over. How many items?",
+        "The second is dropped. By the third the stream has forgotten the publisher, and takes it "
+        "for a new one.",
+    ),
+    "6.5": Question(
+        "A publisher dies waiting for its third acknowledgement; the next sends that again. Items?",
+        "A new process is a new publisher, whose first sequence is 1: the stream cannot know that "
+        "it repeats another one's batch.",
+    ),
 }
