@@ -19,6 +19,7 @@ from streamlib.lab.lessons.hosts import close_hosts, host
 from streamlib.lab.lessons.lesson import arrived, compare, history, predict, say, ui
 from streamlib.lab.lessons.llm import LLM, LiveText, start_llm
 from streamlib.lab.lessons.nesting import NestingError, allow_asyncio_run
+from streamlib.lab.lessons.own_log.own import OwnLog, start_own_log
 from streamlib.lab.lessons.publishers import PublisherProcess, publish_elsewhere, start_publisher
 from streamlib.lab.lessons.review import review
 from streamlib.lab.lessons.tape import show_log
@@ -34,6 +35,7 @@ __all__ = [
     "LiveText",
     "LossyHandle",
     "NestingError",
+    "OwnLog",
     "PublisherProcess",
     "ServerUnavailableError",
     "Session",
@@ -56,6 +58,7 @@ __all__ = [
     "show_log",
     "start",
     "start_llm",
+    "start_own_log",
     "start_publisher",
     "status",
     "stop",

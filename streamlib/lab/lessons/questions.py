@@ -171,4 +171,26 @@ QUESTIONS: dict[str, Question] = {
         "A new process is a new publisher, whose first sequence is 1: the stream cannot know that "
         "it repeats another one's batch.",
     ),
+    "9.1": Question(
+        "Five items, `truncate(3)`, one more `append`: which offset does that item get?",
+        "No offset is given twice: the end is the base plus what is left, not what is left alone.",
+    ),
+    "9.2": Question(
+        "Five items, truncated up to 3: which offset has the first item of `read(1)`?",
+        "Below the base a page begins at the base; whoever asked sees the gap by comparing.",
+    ),
+    "9.3": Question(
+        "Truncated up to 5, then up to 2: what is the base offset?",
+        "Neither bound ever moves back. Below the base there is nothing left to drop.",
+    ),
+    "9.4": Question(
+        "Five items, and a filter that matches none: what is `next_offset`?",
+        "All up to the end was looked at: a filter moves a reader on past what is not for it.",
+    ),
+    "9.5": Question(
+        "A log gives offset 2 again. What does a reader that waits at 5 get of that item?",
+        "Its position says that offset 2 was read. An offset given twice makes every saved "
+        "position a lie.",
+        ("the sixth", "an old one", "nothing"),
+    ),
 }

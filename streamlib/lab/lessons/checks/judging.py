@@ -34,7 +34,11 @@ Lets = tuple[type[BaseException], ...]
 
 
 class Hint(Exception):
-    """Ends a check with what the learner should read."""
+    """Ends a check with what the learner should read, and a picture to print below it."""
+
+    def __init__(self, says: str, picture: str = "") -> None:
+        super().__init__(says)
+        self.picture = picture
 
 
 class NotYet(Exception):
@@ -84,6 +88,13 @@ class Exercise(NamedTuple):
     """Returns what a right answer did; raises `Hint` for any other."""
     worlds: Sequence[Any]
     """At least two: what is right in one only is no answer."""
+
+
+class Pure(NamedTuple):
+    """How an exercise is judged that needs no stream, and so no server."""
+
+    judge: Callable[[Answer], Awaitable[str]]
+    """As `Exercise.judge`."""
 
 
 class Streams:
@@ -334,8 +345,11 @@ async def read(subscription: Subscription[Any], case: Case) -> list[WorkflowStre
     return found
 
 
-async def judged(exercise: Exercise, answer: Answer, streams: Streams) -> str:
+async def judged(exercise: Exercise | Pure, answer: Answer, streams: Streams | None) -> str:
     """What the first world said; raises the first `Hint` or `NotYet` of any, in their order."""
+    if isinstance(exercise, Pure) or streams is None:
+        looking.print_anew()
+        return await exercise.judge(answer)  # type: ignore[arg-type]
     worlds = [_on(exercise, answer, world, streams) for world in exercise.worlds]
     said = await all_of(worlds[0], *map(_elsewhere, worlds[1:]))
     return said[0]
