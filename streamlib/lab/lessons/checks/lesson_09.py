@@ -46,7 +46,9 @@ async def judge(answer: Answer, step: Step) -> str:
         except Counterexample as error:
             earlier = f"Step {each.number} (`{each.method}`) comes first. " * (each != step)
             raise Hint(earlier + str(error), error.picture) from error
-    again = f" Steps {before[0].number} to {step.number - 1} are green still." if before else ""
+    again = {1: " Step 1 is green still.", 2: " Steps 1 and 2 are green still."}.get(
+        len(before), ""
+    )
     return f"`{step.method}` did the right thing in {EXAMPLES} random programs.{again}"
 
 
