@@ -23,7 +23,7 @@ from streamlib.lab.lessons.own_log.picture import END, GONE, NEXT, Counterexampl
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 
-EXAMPLES = 200
+EXAMPLES = 100
 """How many random programs a law is tried on."""
 
 Law = Callable[[Any, Any], None]
