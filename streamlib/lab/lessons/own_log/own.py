@@ -9,9 +9,10 @@ Owns that worker, and the workflows that a notebook started on it, so that none 
 from __future__ import annotations
 
 import asyncio
-import shutil
+import hashlib
 import sys
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,9 +32,11 @@ from streamlib.scenarios.home import subfolder, write_private
 from streamlib.scenarios.hub import HubInput, HubWorkflow
 from streamlib.scenarios.ticker import TickerInput, TickerWorkflow
 
-WORKER = "own-log-worker"
+WORKER, BROKEN = "own-log-worker", "broken-log-worker"
 COMMAND = (sys.executable, "-m", "streamlib.lab.lessons.own_log.worker")
-TASK_QUEUE = "own-log-task-queue"
+TASK_QUEUE = "own-log"
+"""How the queues' names begin: each version of the files has its own, since a worker that runs one
+would replay another one's streams into something else."""
 
 FORGOTTEN = timedelta(hours=1)
 """After this long the server ends what nobody ended."""
@@ -79,9 +82,8 @@ class OwnLog:
         return self.client.get_workflow_handle_for(TickerWorkflow.run, ticker_id)
 
     async def stop(self) -> None:
-        """End what this notebook started here, and the worker. Idempotent."""
-        await _end_all(self.client)
-        await self.worker.stop()
+        """End what this notebook started on such streams, and their workers. Idempotent."""
+        await end_all(self.client)
         print(f"stopped: {self.worker.name}")
 
     async def _start(self, workflow: str, input: Any) -> str:
@@ -107,7 +109,7 @@ async def start_own_log(session: Session, *, broken: bool = False, quiet: bool =
 
     It takes `my_log.py` and `my_publishers.py` from the folder of the notebook, each if its steps
     are green; streamlib's own class stands in for one that is not. A copy is taken: call this
-    again after a change.
+    again after a change. Idempotent: a worker that runs these very files is kept.
 
     Args:
         session: Where; from `lab.start()`.
@@ -119,17 +121,18 @@ async def start_own_log(session: Session, *, broken: bool = False, quiet: bool =
         WorkerDiedError: The worker died while it started; holds the end of its log.
         CancelledError: Interrupted; no worker of it is left.
     """
-    folder = subfolder("own-log-parts")
-    whose = await asyncio.gather(*(_put(name, folder) for name in _PARTS))
-    parts = dict(zip(_PARTS, whose, strict=True))
+    found = await asyncio.gather(*(_part(name) for name in _PARTS))
+    parts = {name: whose for name, (_, whose) in zip(_PARTS, found, strict=True)}
+    files = {name: text for name, (text, _) in zip(_PARTS, found, strict=True)}
     if broken:
-        shutil.copyfile(_HERE / "broken_log.py", folder / "my_log.py")
         parts["my_log.py"] = "the broken one, which gives offsets twice"
-    shutil.copyfile(_HERE / "own_workflows.py", folder / "own_workflows.py")
-    await workers.stop(WORKER)  # one that runs has imported what was there before
-    await _end_all(session.client)
+        files["my_log.py"] = (_HERE / "broken_log.py").read_text(encoding="utf-8")
+    files["own_workflows.py"] = (_HERE / "own_workflows.py").read_text(encoding="utf-8")
+    folder = _put(files)
     worker = await workers.start(
-        WORKER, task_queue=task_queue(TASK_QUEUE), command=[*COMMAND, str(folder)]
+        BROKEN if broken else WORKER,
+        task_queue=task_queue(f"{TASK_QUEUE}-{folder.name}"),
+        command=[*COMMAND, str(folder)],
     )
     own = OwnLog(session.client, worker, parts)
     if not quiet:
@@ -137,19 +140,30 @@ async def start_own_log(session: Session, *, broken: bool = False, quiet: bool =
     return own
 
 
-async def _put(name: str, folder: Path) -> str:
-    """Copy the learner's file, or put what stands in for it; which of them."""
+async def _part(name: str) -> tuple[str, str]:
+    """The learner's file, or what stands in for it; and whose it is."""
     step, ours = _PARTS[name]
     theirs = Path(name).read_text(encoding="utf-8") if Path(name).is_file() else ""
     if theirs not in _green and theirs and (await judge(step, name)).ok:
         _green.add(theirs)
-    green = theirs in _green
-    write_private(folder / name, theirs if green else ours)
-    return "yours" if green else f"streamlib's, until {step} is green"
+    return (theirs, "yours") if theirs in _green else (ours, f"streamlib's, until {step} is green")
 
 
-async def _end_all(client: Client) -> None:
+def _put(files: Mapping[str, str]) -> Path:
+    """A folder of these files alone, and always the same one for the same files."""
+    digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:8]
+    folder = subfolder("own-log-parts") / digest
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for name, text in files.items():
+        write_private(folder / name, text)
+    return folder
+
+
+async def end_all(client: Client) -> None:
+    """End the workflows that this notebook started on such streams, and their workers."""
     for workflow_id in _started.read():
         with suppress(RPCError):  # done already, or unknown to this server
             await client.get_workflow_handle(workflow_id).terminate("its lesson is over")
     _started.write([])
+    for name in (WORKER, BROKEN):
+        await workers.stop(name)

@@ -16,7 +16,6 @@ from streamlib.scenarios import worker
 def main(arguments: Sequence[str]) -> int:
     """Run it as a program; the exit code."""
     folder, *rest = arguments
-    sys.dont_write_bytecode = True  # the files change, within a second of each other too
     sys.path.insert(0, folder)
     found = importlib.import_module("own_workflows")
     return worker.main(rest, workflows=[found.OwnHub, found.OwnTicker])

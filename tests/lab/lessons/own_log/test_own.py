@@ -29,8 +29,8 @@ async def folder(
     """Where the notebook would be; the worker is gone in the end, and nothing is left open."""
     monkeypatch.chdir(tmp_path)
     yield tmp_path
-    await own._end_all(session.client)
-    await workers.stop(own.WORKER)
+    await own.end_all(session.client)
+    assert not {own.WORKER, own.BROKEN} & {*workers.names()}
 
 
 def write(folder: Path, my_log: str = "", my_publishers: str = "") -> None:
@@ -103,6 +103,22 @@ async def test_it_runs_in_the_sandbox_and_really_is_theirs(
             break
         await asyncio.sleep(0.1)
     assert "listdir" in failure
+
+
+async def test_a_worker_of_these_very_files_is_kept_and_one_of_others_is_replaced(
+    session: lab.Session, folder: Path
+) -> None:
+    """So a stream is never replayed into something else by another log, a broken one say."""
+    write(folder)
+    first = await lab.start_own_log(session, quiet=True)
+    pid, queue = first.worker.pid, first.worker.task_queue
+    broken = await lab.start_own_log(session, broken=True, quiet=True)
+    assert broken.worker.task_queue != queue
+    again = await lab.start_own_log(session, quiet=True)
+    assert (again.worker.pid, again.worker.task_queue) == (pid, queue)
+    write(folder, "# changed\n" + log())
+    other = await lab.start_own_log(session, quiet=True)
+    assert (other.worker.pid != pid, other.worker.task_queue != queue) == (True, True)
 
 
 async def test_what_is_not_green_ours_stands_in_for_and_says_so(
