@@ -97,7 +97,15 @@ def test_a_host_appends_to_an_own_log_what_an_own_table_takes() -> None:
     ]
     assert [offset for offset, _ in stream.read(0).items] == [0, 1, 2, 3]
     assert (stream.log.size, len(stream.log)) == (36, 4)
+    assert [offset for offset, _ in stream.log.items_from(1, 2)] == [1, 2]
     assert dict(stream.publishers.items()) == {"p": PublisherRow(2, NOON, accepted=2, dropped=1)}
+
+
+def test_a_duplicate_keeps_nobody_alive_in_an_own_table() -> None:
+    table = OWN.make_publishers({})
+    for now in (NOON, NOON + MINUTE):
+        table.accept("p", 1, now)
+    assert dict(table.items()) == {"p": PublisherRow(1, NOON, accepted=1, dropped=1)}
 
 
 def test_an_own_table_knows_whom_the_rows_know_and_forgets_whom_they_forget() -> None:

@@ -18,6 +18,7 @@ from streamlib.core.dedup import PublisherRow, Publishers
 from streamlib.core.hosting import ANSWER_FRAME_BYTES, Carried, HostedStream
 from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
 from streamlib.core.log import Log
+from streamlib.core.parts import LogOf, PublishersOf
 from streamlib.errors import MalformedInputError, StateTooLargeError
 from streamlib.host.carry import (
     Measure,
@@ -81,6 +82,7 @@ def test_a_stream_of_own_parts_is_handed_over_as_any_other() -> None:
     log, publishers = stream_of([encode_item("t", n, CONVERTER) for n in range(3)])
     state = state_of(log, publishers, NOON, HOUR)
     own, rows = restore(state, OWN)
+    assert (type(own), type(rows)) == (LogOf, PublishersOf)
     assert_the_same(log, own)
     assert (own.append(next(iter(log))), rows.accept("p", 7, NOON)) == (6, False)
     own.truncate(6)

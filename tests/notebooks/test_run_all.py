@@ -186,6 +186,27 @@ async def test_each_alone_and_twice_in_a_row(name: str, empty_home: Path, start:
 
 
 @pytest.mark.matrix
+@pytest.mark.parametrize(
+    "name", [name for name in running.names() if running.code_cells(name, running.SOLUTIONS)]
+)
+async def test_the_teachers_copy_runs_twice_with_every_answer_right(
+    name: str, empty_home: Path, start: Start
+) -> None:
+    cells = running.code_cells(name, running.SOLUTIONS)
+    async with start(name) as kernel:
+        for _ in range(2):
+            ran = await kernel.execute(cells, seconds=240)
+            check(name, ran)
+            said = {each.cell: each.printed for each in ran}
+            asked = [cell for cell, source in cells if "lab.check(" in source]
+            assert [said[cell] for cell in asked if "Yes." not in said[cell]] == []
+            assert "not as you predicted" not in "".join(said.values())
+        await stop_playing(kernel, name)
+    assert_ended_well(kernel)
+    await assert_nothing_is_left_open()
+
+
+@pytest.mark.matrix
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", running.names())
 async def test_a_kernel_restart_in_the_middle_of_any_cell(
