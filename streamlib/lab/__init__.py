@@ -7,7 +7,7 @@
 
 Everything here runs without Jupyter too. Read `session.py` first, then `server.py`,
 `workers.py` and `processes.py`; then what lessons say: `lesson.py`, `tape.py`, `checks/`,
-`hosts.py`, `publishers.py`; `widgets/` is the live view.
+`hosts.py`, `publishers.py`, `own_log/`; `widgets/` is the live view.
 """
 
 from streamlib.lab import report
