@@ -18,6 +18,7 @@ with _workflow.unsafe.imports_passed_through():
     from streamlib.client.watch import RunSnapshot, StreamWatch, WaitingBatch
     from streamlib.core.ledger import Batch
     from streamlib.core.limits import StreamLimits
+    from streamlib.core.parts import StreamParts
     from streamlib.core.readers import Forgotten
     from streamlib.core.retention import Retention
     from streamlib.core.rollover import RollOverReason
@@ -112,6 +113,7 @@ __all__ = [
     "StreamError",
     "StreamLimits",
     "StreamNotFoundError",
+    "StreamParts",
     "StreamUnavailableError",
     "StreamWatch",
     "Subscription",

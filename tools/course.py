@@ -5,7 +5,8 @@
       -> teach/solutions/01_….ipynb   the teacher's: every prediction and exercise answered
 
 A source is Markdown. A line `<!-- id tag … -->` begins a cell; a cell that is one ```python fence
-is a code cell. A cell `<!-- id solution -->` after the cell `id` is its answer. A figure is a file
+is a code cell. A cell `<!-- id solution -->` after the cell `id` is its answer: of a prediction,
+of an exercise, or of a file that an exercise asks to write (`%%writefile`). A figure is a file
 in `course/figures/`; in a notebook it stands in the page itself, so that a page is one file.
 """
 
@@ -26,6 +27,7 @@ CELL = re.compile(r"^<!-- ([\w-]+)((?: [\w-]+)*) -->\n", re.MULTILINE)
 FENCE = re.compile(r"```python\n(.*)\n```", re.DOTALL)
 FIGURE = re.compile(r"(!\[[^\]]*\]\()(figures/[\w-]+\.svg)\)")
 CHECK = re.compile(r'^await lab\.check\("([\d.]+)"', re.MULTILINE)
+FILE = re.compile(r"^%%writefile (\S+)")
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def cells(source: str) -> list[Cell]:
 
 def for_learners(given: list[Cell]) -> Iterator[Cell]:
     """Stubs; the exercises' solutions folded into one cell below the last of them."""
-    exercises = {cell.id for cell in given if "exercise" in cell.tags}
+    exercises = {cell.id for cell in given if "exercise" in cell.tags or FILE.match(cell.text)}
     folded = [_folded(cell) for cell in given if _is_solution(cell) and cell.id in exercises]
     last = max((number for number, cell in enumerate(given) if cell.id in exercises), default=-1)
     for number, cell in enumerate(given):
@@ -120,9 +122,9 @@ def _is_solution(cell: Cell) -> bool:
 
 
 def _folded(cell: Cell) -> str:
-    number = CHECK.search(cell.text)
-    assert number is not None, f"the solution of {cell.id} checks nothing"
-    summary = f"<details><summary>Solution of {number[1]}</summary>"
+    what = CHECK.search(cell.text) or FILE.match(cell.text)
+    assert what is not None, f"the solution of {cell.id} checks nothing"
+    summary = f"<details><summary>Solution of {what[1]}</summary>"
     return f"{summary}\n\n```python\n{cell.text}\n```\n</details>"
 
 

@@ -376,4 +376,42 @@ CLIENT = [
     ),
 ]
 
-MUTANTS = [*SURVIVORS, *CLASSIC, *MENDS, *CORE, *HOST, *CLIENT]
+PARTS = [
+    Mutant(
+        "an own log's description has more than was asked for",
+        "streamlib/core/parts.py",
+        "self._part.read(from_offset, (), _ALL).items[:count]",
+        "self._part.read(from_offset, (), _ALL).items",
+        "tests/core/test_parts.py",
+    ),
+    Mutant(
+        "an own table is not told whom the state knows",
+        "streamlib/core/parts.py",
+        "            part.accept(publisher_id, row.sequence, row.last_seen)\n",
+        "            del publisher_id, row\n",
+        "tests/core/test_parts.py",
+    ),
+    Mutant(
+        "an own table never forgets",
+        "streamlib/core/parts.py",
+        "        self._part = self._begun()\n\n    def _begun",
+        "        self._begun()\n\n    def _begun",
+        "tests/core/test_parts.py",
+    ),
+    Mutant(
+        "a duplicate keeps its publisher alive in an own table",
+        "streamlib/core/parts.py",
+        "            if new:\n",
+        "            if True:\n",
+        "tests/core/test_parts.py",
+    ),
+    Mutant(
+        "a stream that is handed over forgets what it is made of",
+        "streamlib/host/carry.py",
+        "    log = parts.make_log(state.base_offset)\n",
+        "    log = Log(state.base_offset)\n",
+        "tests/host/test_carry.py",
+    ),
+]
+
+MUTANTS = [*SURVIVORS, *CLASSIC, *MENDS, *CORE, *HOST, *CLIENT, *PARTS]

@@ -22,6 +22,7 @@ from streamlib.core.dedup import PublisherRow, Publishers
 from streamlib.core.hosting import Carried, HostedStream
 from streamlib.core.limits import LEGACY, StreamLimits
 from streamlib.core.log import Item, Log
+from streamlib.core.parts import StreamParts
 from streamlib.core.readers import TTL, Readers
 from streamlib.core.retention import Keeper, Retention
 from streamlib.errors import InvalidLimitsError, MalformedInputError, StateTooLargeError
@@ -36,6 +37,8 @@ from streamlib.wire.flow import (
     times_json,
 )
 from streamlib.wire.shapes import PublisherState, WorkflowStreamState
+
+OURS = StreamParts()
 
 _MAX_ID = 200  # characters; an id of a run has 36
 
@@ -81,27 +84,30 @@ def state_of(
     )
 
 
-def restore(state: WorkflowStreamState | None) -> tuple[Log, Publishers]:
+def restore(state: WorkflowStreamState | None, parts: StreamParts = OURS) -> tuple[Log, Publishers]:
     """Return the log and the publishers' table that `state` describes; empty ones for None.
 
     An item that nobody can decode keeps its place, and harms no other: readers are told there.
+
+    Args:
+        parts: What they are made of.
 
     Raises:
         TypeError: It is no `WorkflowStreamState`.
         MalformedInputError: Its log as a whole is not what a stream carries.
     """
     if state is None:
-        return Log(), Publishers()
+        return parts.make_log(), parts.make_publishers({})
     if not isinstance(state, WorkflowStreamState):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(
             f"prior_state is a {type(state).__name__}, not a WorkflowStreamState. Type the field "
             "of the workflow's input that carries it as `WorkflowStreamState | None`: for a field "
             "typed `Any` the data converter gives a plain dict."
         )
-    log = Log(state.base_offset)
+    log = parts.make_log(state.base_offset)
     for item in _items(state.log):
         log.append(item)
-    return log, Publishers({name: _row(row) for name, row in state.publishers.items()})
+    return log, parts.make_publishers({name: _row(row) for name, row in state.publishers.items()})
 
 
 def carried_limits(state: WorkflowStreamState | None) -> StreamLimits | None:

@@ -26,6 +26,7 @@ from temporalio.exceptions import ApplicationError
 from streamlib.core.hosting import Carried, HostedStream, RunFacts, id_of_log
 from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
 from streamlib.core.log import Log, Page
+from streamlib.core.parts import StreamParts
 from streamlib.core.retention import Retention
 from streamlib.core.rollover import RollOverReason, roll_over_reasons
 from streamlib.errors import (
@@ -36,6 +37,7 @@ from streamlib.errors import (
     shown,
 )
 from streamlib.host.carry import (
+    OURS,
     Build,
     arguments,
     carried_identity,
@@ -104,6 +106,7 @@ class WorkflowStream:
         limits: StreamLimits | None = None,
         retention: Retention | None = None,
         reader_ttl: timedelta | None = None,
+        parts: StreamParts | None = None,
     ) -> None:
         """Start with an empty log, or with the one a previous run left, and register the handlers.
 
@@ -120,6 +123,7 @@ class WorkflowStream:
                 the workflow's code, as the limits are; a run that began without keeps everything.
             reader_ttl: Forget named readers that had something to read for longer, and did not
                 come. None: 7 days.
+            parts: A log and a publishers' table of your own; None: ours.
 
         Raises:
             RuntimeError: Not called directly from a method named `__init__`, or for a second time.
@@ -142,7 +146,9 @@ class WorkflowStream:
             raise TypeError(f"limits is {shown(limits)}, and no StreamLimits")
         if retention is not None and not isinstance(retention, Retention):
             raise TypeError(f"retention is {shown(retention)}, and no Retention")
-        self._stream = _begin(prior_state, publisher_ttl, limits, retention, reader_ttl)
+        self._stream = _begin(
+            prior_state, parts or OURS, publisher_ttl, limits, retention, reader_ttl
+        )
         self._stream_id = id_of_log(_run_facts(), carried_identity(prior_state))
         self._topic_types = TopicTypes()
 
@@ -439,6 +445,7 @@ async def _first(*waits: Awaitable[object]) -> None:
 
 def _begin(
     state: WorkflowStreamState | None,
+    parts: StreamParts,
     publisher_ttl: timedelta | None,
     limits: StreamLimits | None,
     retention: Retention | None,
@@ -446,7 +453,7 @@ def _begin(
 ) -> HostedStream:
     """The stream as this run begins with it."""
     now = workflow.now()
-    log, publishers = restore(state)
+    log, publishers = restore(state, parts)
     wanted = carried_retention(state) if retention is None else retention
     return HostedStream(
         log,

@@ -7,20 +7,23 @@
 
 Everything here runs without Jupyter too. Read `session.py` first, then `server.py`,
 `workers.py` and `processes.py`; then what lessons say: `lesson.py`, `tape.py`, `checks/`,
-`hosts.py`, `publishers.py`; `widgets/` is the live view.
+`hosts.py`, `publishers.py`, `own_log/`; `widgets/` is the live view.
 """
 
 from streamlib.lab import report
 from streamlib.lab.doctor import doctor
 from streamlib.lab.errors import LabError, ServerUnavailableError, WorkerDiedError
+from streamlib.lab.lessons.batches import send_batch
 from streamlib.lab.lessons.checks import check
 from streamlib.lab.lessons.hosts import close_hosts, host
 from streamlib.lab.lessons.lesson import arrived, compare, history, predict, say, ui
 from streamlib.lab.lessons.llm import LLM, LiveText, start_llm
 from streamlib.lab.lessons.nesting import NestingError, allow_asyncio_run
-from streamlib.lab.lessons.publishers import publish_elsewhere
+from streamlib.lab.lessons.own_log.own import OwnLog, start_own_log
+from streamlib.lab.lessons.publishers import PublisherProcess, publish_elsewhere, start_publisher
 from streamlib.lab.lessons.review import review
 from streamlib.lab.lessons.tape import show_log
+from streamlib.lab.lossy import LossyHandle
 from streamlib.lab.machine import server, workers
 from streamlib.lab.session import Session, start, stop
 from streamlib.lab.status import status
@@ -30,7 +33,10 @@ __all__ = [
     "LLM",
     "LabError",
     "LiveText",
+    "LossyHandle",
     "NestingError",
+    "OwnLog",
+    "PublisherProcess",
     "ServerUnavailableError",
     "Session",
     "WorkerDiedError",
@@ -47,10 +53,13 @@ __all__ = [
     "report",
     "review",
     "say",
+    "send_batch",
     "server",
     "show_log",
     "start",
     "start_llm",
+    "start_own_log",
+    "start_publisher",
     "status",
     "stop",
     "ui",

@@ -110,12 +110,14 @@ def _put(target: Path, changes: list[tuple[Path, Path]], note: str) -> None:
 
 
 def _files(source: Path) -> list[tuple[str, Path]]:
-    """What the course is made of: every file but hidden ones, by its name in the folder."""
+    """What the course is made of, by its name in the folder: every file but hidden ones, and
+    modules, which a learner's own cells have written."""
     found = ((path.relative_to(source), path) for path in sorted(source.rglob("*")))
     return [
         (name.as_posix(), path)
         for name, path in found
-        if path.is_file() and not any(part.startswith(".") for part in name.parts)
+        if path.is_file() and path.suffix != ".py"
+        if not any(part.startswith((".", "__")) for part in name.parts)
     ]
 
 

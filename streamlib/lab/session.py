@@ -134,7 +134,7 @@ async def _check(running: Sequence[Worker]) -> None:
         if not await worker.polling():
             state = "runs but does not poll" if worker.alive else "is dead"
             state, mend = ("is paused", "resume") if worker.paused else (state, "restart")
-            whose = "session" if worker.name == "worker" else "llm"
+            whose = {"worker": "session", "llm-worker": "llm"}.get(worker.name, "own")
             raise WorkerDiedError(
                 f"{worker.name} (pid {worker.pid}) {state}. `await {whose}.worker.{mend}()` "
                 "brings it back.",

@@ -33,10 +33,14 @@ LAST = ""  # the sentinel: a headline that says there will be no more
 
 @dataclass
 class HubInput:
-    """The hub's name; `stream_state` is what a previous run of the workflow left, if any."""
+    """The hub's name; `stream_state` is what a previous run of the workflow left, if any.
+
+    Publishers that were idle for `publisher_ttl_seconds` are forgotten; None: only at a roll-over.
+    """
 
     hub_id: str
     stream_state: WorkflowStreamState | None = None
+    publisher_ttl_seconds: float | None = None
 
 
 @workflow.defn
@@ -45,7 +49,11 @@ class HubWorkflow:
 
     @workflow.init
     def __init__(self, input: HubInput) -> None:
-        self.stream = WorkflowStream(prior_state=input.stream_state)
+        ttl = input.publisher_ttl_seconds
+        self.stream = WorkflowStream(
+            prior_state=input.stream_state,
+            publisher_ttl=None if ttl is None else timedelta(seconds=ttl),
+        )
         self.closed = False
 
     @workflow.run

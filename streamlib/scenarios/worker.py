@@ -68,7 +68,11 @@ def identity(pid: int) -> str:
 
 
 async def run_worker(
-    task_queue: str | None = None, *, llm: bool = False, client: Client | None = None
+    task_queue: str | None = None,
+    *,
+    llm: bool = False,
+    client: Client | None = None,
+    workflows: Sequence[type] = WORKFLOWS,
 ) -> None:
     """Poll `task_queue` until cancelled, then end: cleanly, or at the latest after `END` seconds.
 
@@ -78,6 +82,7 @@ async def run_worker(
         task_queue: The queue whose workflows and activities it runs; None means the scenarios'.
         llm: Run scenario 5 instead of 1 to 4.
         client: An open connection; None connects to the configured server.
+        workflows: What it runs, if not the LLM.
 
     Raises:
         ServerUnavailableError: No server answers.
@@ -99,7 +104,7 @@ async def run_worker(
         worker = Worker(
             client,
             task_queue=task_queue,
-            workflows=[LLMWorkflow] if llm else WORKFLOWS,
+            workflows=[LLMWorkflow] if llm else workflows,
             activities=[stream_completion] if llm else ACTIVITIES,
             identity=identity(os.getpid()),
             graceful_shutdown_timeout=timedelta(milliseconds=300),
@@ -185,12 +190,18 @@ def in_one_line(record: logging.LogRecord) -> bool:
     return True
 
 
-def main(arguments: Sequence[str] | None = None, *, prepare: Prepare | None = None) -> int:
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    prepare: Prepare | None = None,
+    workflows: Sequence[type] = WORKFLOWS,
+) -> int:
     """Run the worker as a program.
 
     Args:
         arguments: The command line; None means `sys.argv`.
         prepare: Awaited first, for instance to start a server.
+        workflows: As `run_worker`.
 
     Returns:
         The exit code: 0 after a signal, 1 if no server answers (said in one line).
@@ -211,7 +222,7 @@ def main(arguments: Sequence[str] | None = None, *, prepare: Prepare | None = No
     async def run() -> None:
         if prepare:
             await prepare(llm)
-        await run_worker(given.task_queue, llm=llm)
+        await run_worker(given.task_queue, llm=llm, workflows=workflows)
 
     return run_program(run, name="worker")
 

@@ -18,6 +18,7 @@ from streamlib.core.dedup import PublisherRow, Publishers
 from streamlib.core.hosting import ANSWER_FRAME_BYTES, Carried, HostedStream
 from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
 from streamlib.core.log import Log
+from streamlib.core.parts import LogOf, PublishersOf
 from streamlib.core.readers import ReaderRow, Readers
 from streamlib.core.retention import Keeper, Retention
 from streamlib.errors import MalformedInputError, StateTooLargeError
@@ -38,6 +39,7 @@ from streamlib.wire.describe import seams_of
 from streamlib.wire.encode import answer_json, encode_item, item_of, items_json
 from streamlib.wire.parse import parse_answer
 from streamlib.wire.shapes import PublisherState, WorkflowStreamState
+from tests.core.test_parts import OWN
 from tests.wire.test_encode_and_parse import CONVERTER, entries, over_the_wire
 
 LIMIT = DEFAULTS.state_bytes
@@ -79,6 +81,18 @@ async def test_a_state_is_understood_by_us_and_by_the_peer_and_back(
         twin, rows = restore(again)
         assert_the_same(log, twin)
         assert rows.snapshot(NOON, HOUR) == {"p": PublisherRow(7, NOON)}
+
+
+def test_a_stream_of_own_parts_is_handed_over_as_any_other() -> None:
+    log, publishers = stream_of([encode_item("t", n, CONVERTER) for n in range(3)])
+    state = state_of(log, publishers, NOON, HOUR)
+    own, rows = restore(state, OWN)
+    assert (type(own), type(rows)) == (LogOf, PublishersOf)
+    assert_the_same(log, own)
+    assert (own.append(next(iter(log))), rows.accept("p", 7, NOON)) == (6, False)
+    own.truncate(6)
+    again = state_of(own, rows, NOON, HOUR)
+    assert (again.base_offset, len(again.log), again.publishers.keys()) == (6, 1, {"p"})
 
 
 async def test_the_peers_dataclass_reads_each_entry_of_our_log() -> None:

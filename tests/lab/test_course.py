@@ -20,6 +20,9 @@ def source(tmp_path: Path) -> Path:
     (folder / "pictures" / "a.svg").write_text("<svg/>")
     (folder / ".ipynb_checkpoints").mkdir()
     (folder / ".ipynb_checkpoints" / "00.ipynb").write_text("old")
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "my_log.pyc").write_text("compiled")
+    (folder / "my_log.py").write_text("written by a cell")
     return folder
 
 
@@ -36,7 +39,9 @@ def seen(folder: Path) -> dict[str, str]:
     }
 
 
-def test_all_is_copied_once_but_what_is_hidden(source: Path, target: Path) -> None:
+def test_all_is_copied_once_but_what_is_hidden_or_was_written_by_a_cell(
+    source: Path, target: Path
+) -> None:
     assert course.copy(source, target) == ["copied 3 files"]
     assert seen(target) == {"00.ipynb": "zero", "01.ipynb": "one", "pictures/a.svg": "<svg/>"}
     assert course.copy(source, target) == []

@@ -118,6 +118,27 @@ def stream_an_llm(lesson: Lesson) -> None:
     lesson.has("run-3b", "5.3.3  it is: asked again", "attempt 2 ended by 'stop'")
 
 
+def nothing_twice(lesson: Lesson) -> None:
+    assert [row[2] for row in lesson.rows("run-1")] == ["'order 7'"]
+    lesson.has("confirm-1", "sequence 1 accepted", "sequence 1 duplicate", "6.1  it is: 1 and 2")
+    lesson.has("confirm-2", "last sequence: 2  taken: 2  dropped: 0")
+    assert [row[2] for row in lesson.rows("confirm-3")] == ["'batch 2'", "'batch 3'"]
+    lesson.has("confirm-3", "(1, 'duplicate'), (2, 'duplicate'), (3, 'accepted')")
+    lesson.has("run-4", "items: 1\nitems: 1\nitems: 2", "6.4  it is: 2")
+    lesson.has("confirm-4", "['accepted', 'duplicate', 'accepted']")
+    lesson.has("break-run", "acknowledged: order 7, order 8; in doubt: order 9", "6.5  it is: 4")
+    assert lesson["fix-run"].splitlines() == ["ship order 7", "ship order 8", "ship order 9"]
+
+
+def build_your_own_log(lesson: Lesson) -> None:
+    lesson.has("run-1", "9.1  it is: 5", "one more")
+    lesson.has("exercise-6", "Not answered yet: `append` is still `...`. Red, as it should be")
+    lesson.has("own", "my_log.py streamlib's, until 9.8 is green")
+    lesson.has("finale-run", "slow reads", "fast missed 0", "ticker emitted 24 events")
+    lesson.has("break-run", "nothing arrived; position 5", "end offset 3", "9.5  it is: nothing")
+    assert [row[0] for row in lesson.rows("fix-run")] == ["5"]
+
+
 LESSONS: dict[str, Callable[[Lesson], None]] = {
     "00_start": start_here,
     "01_publish_subscribe": publish_subscribe,
@@ -125,6 +146,8 @@ LESSONS: dict[str, Callable[[Lesson], None]] = {
     "03_publish_from_outside": publish_from_outside,
     "04_truncate": truncate,
     "05_stream_an_llm": stream_an_llm,
+    "06_nothing_twice": nothing_twice,
+    "09_build_your_own_log": build_your_own_log,
 }
 
 

@@ -28,6 +28,9 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 SOLUTIONS = NOTEBOOKS.parent / "teach" / "solutions"
 """The teacher's: the same notebooks, answered; those without a question have none."""
 
+FILE = re.compile(r"%%writefile (\w+\.py)\n")
+"""What a cell begins with that writes a file of the learner's: an exercise checks it."""
+
 
 @dataclass
 class Ran:
@@ -133,7 +136,7 @@ async def kernel(output: Path, notebook: str = "") -> AsyncIterator[Kernel]:
     manager = AsyncKernelManager(kernel_name="python3")
     env = {**os.environ, "PYTHONPATH": processes.python_path(), "JPY_SESSION_NAME": notebook}
     file = output.open("a")  # a restarted kernel writes on
-    await manager.start_kernel(env=env, cwd=str(NOTEBOOKS), stdout=file, stderr=file)
+    await manager.start_kernel(env=env, cwd=str(output.parent), stdout=file, stderr=file)
     client = manager.client()
     client.start_channels()
     running = Kernel(manager, client, output)
@@ -165,12 +168,15 @@ def code_cells(name: str, folder: Path = NOTEBOOKS) -> list[tuple[str, str]]:
 
 
 def solutions(name: str) -> list[tuple[str, str]]:
-    """The folded solutions, as cells."""
+    """The folded solutions, as cells; after one that writes a file, the cells that check it."""
     found: list[tuple[str, str]] = []
     for cell in read(name).cells:
         if "solution" in cell.metadata.get("tags", []):
             fences = re.findall(r"```python\n(.*?)```", cell.source, re.DOTALL)
             found += [(f"{cell.id} {number}", fence) for number, fence in enumerate(fences)]
+    for written in [FILE.match(source) for _, source in found]:
+        if written:
+            found += [each for each in code_cells(name) if f'"{written[1]}")' in each[1]]
     return found
 
 

@@ -39,6 +39,23 @@ await lab.check("9.2", ...)
 await lab.check("9.2", "A")
 ```
 
+<!-- my-file -->
+```python
+%%writefile my_file.py
+def answer(): ...
+```
+
+<!-- my-file solution -->
+```python
+%%writefile my_file.py
+def answer(): return 42
+```
+
+<!-- exercise-3 exercise -->
+```python
+await lab.check("9.3", "my_file.py")
+```
+
 <!-- stop -->
 The end.
 '''
@@ -56,15 +73,26 @@ def test_the_command_names_what_is_not() -> None:
 
 def test_learners_get_stubs_and_one_cell_of_folded_solutions() -> None:
     ids = [cell.id for cell in course.for_learners(course.cells(SOURCE))]
-    assert ids == ["header", "predict-1", "exercise-2", "solutions", "stop"]
+    files = ["my-file", "exercise-3"]
+    assert ids == ["header", "predict-1", "exercise-2", *files, "solutions", "stop"]
     text = course.notebook(course.for_learners(course.cells(SOURCE)))
     assert "<summary>Solution of 9.2</summary>" in text
+    assert "<summary>Solution of my_file.py</summary>" in text
+    assert text.count("return 42") == 1
     assert "answer=2" not in text  # what one could only guess is not given away
     assert re.search(r"data:image/svg\+xml,%3Csvg[^ )]*%3C/svg%3E\)", text)
 
 
 def test_teachers_get_every_cell_answered_with_what_it_asks() -> None:
     cells = {cell.id: cell.text for cell in course.for_teachers(course.cells(SOURCE))}
-    assert list(cells) == ["header", "predict-1", "exercise-2", "stop"]
+    assert list(cells) == [
+        "header",
+        "predict-1",
+        "exercise-2",
+        "my-file",
+        "exercise-3",
+        "stop",
+    ]
+    assert cells["my-file"] == "%%writefile my_file.py\ndef answer(): return 42"
     assert cells["predict-1"] == 'lab.predict("9.1", answer=2)'
     assert cells["exercise-2"].endswith('A  one\n"""\nawait lab.check("9.2", "A")')

@@ -26,13 +26,17 @@ FORGOTTEN = timedelta(hours=24)
 """After this long the server ends a hub that nobody closed."""
 
 
-async def host(session: Session, *, again: bool = False) -> WorkflowHandle[HubWorkflow, str]:
+async def host(
+    session: Session, *, again: bool = False, publisher_ttl: timedelta | None = None
+) -> WorkflowHandle[HubWorkflow, str]:
     """Start a workflow that only hosts a stream, and return its handle.
 
     Args:
         session: Where; from `lab.start()`.
         again: Return the one that this notebook started last, if it is still open. For after a
             kernel restart: the stream never noticed that.
+        publisher_ttl: How long the stream remembers a publisher after its last batch; None: for
+            as long as it lives.
 
     Example:
         hub = await lab.host(session)
@@ -44,9 +48,10 @@ async def host(session: Session, *, again: bool = False) -> WorkflowHandle[HubWo
             return last
     hub_id = f"{_PREFIX}{uuid.uuid4().hex[:8]}"
     remember(hub_id)  # before it exists: a kernel may be restarted right here
+    ttl = None if publisher_ttl is None else publisher_ttl.total_seconds()
     await session.client.start_workflow(
         HubWorkflow.run,
-        HubInput(hub_id),
+        HubInput(hub_id, publisher_ttl_seconds=ttl),
         id=hub_id,
         task_queue=session.task_queue,
         execution_timeout=FORGOTTEN,

@@ -156,4 +156,51 @@ QUESTIONS: dict[str, Question] = {
         "Signs of life come from the server. What counts is the time without a token.",
         ("answered", "asked again", "failed"),
     ),
+    "6.1": Question(
+        "One batch, one lost acknowledgement: how many items, and how many signals?",
+        "The client sends the batch again under its old sequence. Both signals arrive; the second "
+        "is a duplicate, and dropped.",
+        ("1 and 1", "1 and 2", "2 and 2"),
+    ),
+    "6.2": Question(
+        "A program says the same twice, on one client. How many items are there?",
+        "Two batches have two sequences. What is in them, the stream never compares.",
+    ),
+    "6.3": Question(
+        "One publisher's batches come as 2, 1, 2, 3. How many items are stored?",
+        "Higher than the last one is new, all else is dropped: 1 too, which was never stored. So a "
+        "publisher sends the next batch when the last one is acknowledged.",
+    ),
+    "6.4": Question(
+        "The same batch comes twice, and a third time when the TTL is over. How many items?",
+        "The second is dropped. By the third the stream has forgotten the publisher, and takes it "
+        "for a new one.",
+    ),
+    "6.5": Question(
+        "A publisher dies waiting for its third acknowledgement; the next sends that again. Items?",
+        "A new process is a new publisher, whose first sequence is 1: the stream cannot know that "
+        "it repeats another one's batch.",
+    ),
+    "9.1": Question(
+        "Five items, `truncate(3)`, one more `append`: which offset does that item get?",
+        "No offset is given twice: the end is the base plus what is left, not what is left alone.",
+    ),
+    "9.2": Question(
+        "Five items, truncated up to 3: which offset has the first item of `read(1)`?",
+        "Below the base a page begins at the base; whoever asked sees the gap by comparing.",
+    ),
+    "9.3": Question(
+        "Truncated up to 5, then up to 2: what is the base offset?",
+        "Neither bound ever moves back. Below the base there is nothing left to drop.",
+    ),
+    "9.4": Question(
+        "Five items, and a filter that matches none: what is `next_offset`?",
+        "All up to the end was looked at: a filter moves a reader on past what is not for it.",
+    ),
+    "9.5": Question(
+        "A log gives offset 2 again. What does a reader that waits at 5 get of that item?",
+        "Its position says that offset 2 was read. An offset given twice makes every saved "
+        "position a lie.",
+        ("the sixth", "an old one", "nothing"),
+    ),
 }

@@ -51,7 +51,7 @@ def came(question: str, actual: str) -> dict[str, str]:
 def solved(exercise: str, ok: bool) -> None:
     """Keep that an exercise was tried. Once it is solved, it stays so."""
     row = kept().get(exercise, {})
-    _keep(exercise, {"solved": "yes" if ok else row.get("solved", "no")})
+    _keep(exercise, {**row, "solved": "yes" if ok else row.get("solved", "no")})
 
 
 def forget(notebook: str = "") -> None:

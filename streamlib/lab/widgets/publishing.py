@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any
 
-from temporalio.client import RPCError, WorkflowHandle
-from temporalio.service import RPCStatusCode
+from temporalio.client import RPCError
 
 from streamlib import NotAStreamError, StreamError, StreamNotFoundError, WorkflowStreamClient
+from streamlib.lab.lossy import LossyHandle
 from streamlib.lab.widgets.asked import Content, RefusedError, Say, patiently, whole
 from streamlib.lab.widgets.observer import Observer
 
@@ -18,27 +17,6 @@ MOST_PUBLISHED, MOST_A_SECOND = 10_000, 200
 
 NAME = "this view"
 """What the view's own publisher is called."""
-
-
-class LossyHandle:
-    """A workflow handle that can lose an acknowledgement: the signal arrives, the answer does not.
-
-    What a network does now and then, on demand. The client takes it for an outage and sends the
-    same batch again, and the stream must notice.
-    """
-
-    def __init__(self, handle: WorkflowHandle[Any, Any]) -> None:
-        self.id = handle.id
-        self.run_id = handle.run_id
-        self.lose_next = False
-        self._handle = handle
-
-    async def signal(self, *args: Any, **kwargs: Any) -> None:
-        """Signal; then, once if asked to, fail as if no answer had come."""
-        await self._handle.signal(*args, **kwargs)
-        if self.lose_next:
-            self.lose_next = False
-            raise RPCError("the acknowledgement was lost", RPCStatusCode.UNAVAILABLE, b"")
 
 
 class Publishing:

@@ -428,4 +428,68 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         ("DCEBA", "the body of C"), ("ECBAD", "the body of C"), ("CE", "each of"),
         ("CEBADD", "each of"), ("CEBAE", "each of"),
     ],
+    "6.6": [
+        ("if sequence <= table.get(publisher_id, 0): return False\n"
+         "table[publisher_id] = sequence\nreturn True", RIGHT),
+        ("import time; time.sleep(0.3)\nlast = table.get(publisher_id, 0)\n"
+         "table[publisher_id] = max(last, sequence)\nreturn sequence > last", RIGHT),
+        ("if publisher_id in table and sequence <= table[publisher_id]: return False\n"
+         "table[publisher_id] = sequence\nreturn True", RIGHT),
+        ("if sequence < table.get(publisher_id, 0): return False\n"
+         "table[publisher_id] = sequence\nreturn True", "The same number is the same batch"),
+        ("last = table.get(publisher_id, 0)\ntable[publisher_id] = sequence\n"
+         "return sequence > last", "had moved the table back"),
+        ("if table.get(publisher_id, 0) == sequence: return False\n"
+         "table[publisher_id] = sequence\nreturn True", "What is not higher than the last one"),
+        ("if sequence == table.get(publisher_id, 0) + 1:\n    table[publisher_id] = sequence\n"
+         "    return True\nreturn False", "A gap is a batch that the publisher gave up"),
+        ("if sequence <= max(table.values(), default=0): return False\n"
+         "table[publisher_id] = sequence\nreturn True", "Each publisher counts for itself"),
+        ("if sequence <= table[publisher_id]: return False\n"
+         "table[publisher_id] = sequence\nreturn True", "The table is empty at first"),
+        ("return sequence > table.get(publisher_id, 0)", "the table is still empty"),
+        ("table = dict(table)\nlast = table.get(publisher_id, 0)\n"
+         "table[publisher_id] = sequence\nreturn sequence > last", "the table is still empty"),
+        ("return True", "the table is still empty"),
+        ("return False", "Each publisher counts for itself"),
+        ("print(sequence > table.get(publisher_id, 0))", PRINTED),
+        ("if sequence > table.get(publisher_id, 0):\n    table[publisher_id] = sequence\n"
+         "    return True", "It returned nothing"),
+        ("seen = table.setdefault(publisher_id, set())\nnew = sequence not in seen\n"
+         "seen.add(sequence)\nreturn new", "What is not higher than the last one"),
+        ("if sequence <= table.get(publisher_id, 0): return False\n"
+         "table[publisher_id] = str(sequence)\nreturn True", "TypeError"),
+        ("return session", OF_THE_NOTEBOOK),
+        ("while True: pass", LATE),
+        ("yield True", "which makes it a generator"),
+    ],
+    "6.7": [
+        ("DACBE", RIGHT), ("DACEB", RIGHT), ("d, a, c, b, e", RIGHT), ("DCABE", RIGHT),
+        ("ADCBE", "that number was the last batch's"), ("ACBED", "that number was the last batch's"),
+        ("CDABE", "each try was a new batch"), ("CADBE", "each try was a new batch"),
+        ("ACBDE", "that number was the last batch's"), ("DABCE", "B came before the loop"),
+        ("DAECB", "E came before C"), ("BDACE", "B uses `batch` before A"),
+        ("DCBAE", "B uses `batch` before A"), ("ABC", "each of"), ("DACBEE", "each of"),
+        ("", "each of"),
+    ],
+    "6.8": [
+        ("return publisher_ttl * 2 / 3", RIGHT),
+        ("return publisher_ttl / 2", RIGHT),
+        ("import time; time.sleep(2); return publisher_ttl * 0.9", RIGHT),
+        ("return publisher_ttl", "just as long after the first time"),
+        ("return publisher_ttl * 2", "longer after the first time"),
+        ("return timedelta(minutes=10)", "but on another"),
+        ("return publisher_ttl - timedelta(minutes=5)", "but on another"),
+        ("return publisher_ttl - timedelta(microseconds=1)", "leave more room"),
+        ("return publisher_ttl / 100", "use more of the TTL"),
+        ("return timedelta(seconds=1)", "use more of the TTL"),
+        ("return timedelta(0)", "no client would try again"),
+        ("return 600", "a timedelta"),
+        ("return publisher_ttl.total_seconds() * 2 / 3", "a timedelta"),
+        ("print(publisher_ttl / 2)", PRINTED),
+        ("publisher_ttl / 2", "It returned nothing"),
+        ("return publisher_ttl.seconds / 2", "a timedelta"),
+        ("while True: pass", LATE),
+        ("return stream", OF_THE_NOTEBOOK),
+    ],
 }  # fmt: skip

@@ -145,6 +145,13 @@ def test_the_review_shows_each_prediction_what_came_and_why_and_the_exercises() 
     assert "not run yet" in course
 
 
+def test_a_question_and_an_exercise_of_one_number_do_not_forget_each_other() -> None:
+    record.predicted("5.6", "none")
+    record.solved("5.6", True)
+    record.came("5.6", "silence")
+    assert record.kept()["5.6"] == {"said": "none", "solved": "yes", "came": "silence"}
+
+
 def test_the_review_is_one_page_that_can_be_saved_and_asks_for_nothing(own_folder: Path) -> None:
     lab.predict("2.4", answer="never handled")
     path = lab.review().save(own_folder / "mine.html")

@@ -13,10 +13,14 @@ own with a time limit: any answer that does the right thing passes, and none can
 
 from __future__ import annotations
 
+import textwrap
+
 from streamlib.lab.lessons import record
 from streamlib.lab.lessons.checks import looking, running
 from streamlib.lab.lessons.checks.child import NOT_YET, Verdict
 from streamlib.lab.lessons.checks.exercises import EXERCISES
+from streamlib.lab.lessons.checks.judging import Pure
+from streamlib.lab.lessons.checks.lesson_09 import unwritten
 from streamlib.lab.lessons.checks.sending import CannotBeSentError, packed
 from streamlib.lab.lessons.lesson import say
 from streamlib.lab.report import Part
@@ -40,6 +44,8 @@ async def check(exercise: str | float, answer: object = ...) -> None:
     found = await judge(number, answer)
     record.solved(number, found.ok)
     say(f"{number}  {'Yes.' if found.ok else '→'} {found.says}", indent=7)
+    if found.picture:
+        print("\n" + textwrap.indent(found.picture, " " * 7))
 
 
 async def judge(exercise: str, answer: object) -> Verdict:
@@ -48,7 +54,10 @@ async def judge(exercise: str, answer: object) -> Verdict:
         raise LookupError(f"no exercise {exercise!r}; there are {', '.join(EXERCISES)}")
     if answer is ... or looking.is_stub(answer):
         return NOT_YET
-    if trouble := await _trouble():
+    if unwritten(answer):
+        text = f"Not answered yet: run the cell that writes {answer}, then this one."
+        return Verdict(False, text)
+    if trouble := await _trouble(exercise):
         return trouble
     try:
         sent = packed(answer)
@@ -57,13 +66,15 @@ async def judge(exercise: str, answer: object) -> Verdict:
             found = await running.run(exercise, sent)
     except CannotBeSentError as error:
         return Verdict(False, str(error))
-    if not found.ok and (trouble := await _trouble()):
+    if not found.ok and (trouble := await _trouble(exercise)):
         return trouble
     return found
 
 
-async def _trouble() -> Verdict | None:
-    """What is not well behind the notebook: then no answer can be judged."""
+async def _trouble(exercise: str) -> Verdict | None:
+    """What is not well behind the notebook: then no answer that needs it can be judged."""
+    if isinstance(EXERCISES[exercise], Pure):
+        return None
     server = await server_part()
     part: Part = server if not server.ok else await worker_part("worker")
     if part.ok:

@@ -50,6 +50,8 @@ class Verdict:
     says: str
     itself: bool = False
     """Whether it was the check that failed, and not the answer."""
+    picture: str = ""
+    """To be printed below, as it is."""
 
 
 NOT_YET = Verdict(False, "Not answered yet: replace the `...` and run this cell again.")
@@ -65,14 +67,17 @@ class Job:
     task_queue: str
     """What the worker polls."""
     ids: Sequence[str]
-    """Workflow ids for its streams: whoever sent the job closes them."""
+    """Workflow ids for its streams: whoever sent the job closes them. None: it needs no server."""
     environment: Mapping[str, str]
+    folder: str
+    """Where the notebook is: where its files are."""
 
 
 def work(job: Job, pipe: Connection) -> None:
     """Do the job, send a verdict, and end this process."""
     os.environ.clear()
     os.environ.update(job.environment)
+    os.chdir(job.folder)
     sys.stdout = sys.stderr = looking.Printer()
     warnings.simplefilter("ignore", UnsentItemsWarning)  # that is for a hint to say
     warnings.simplefilter("always", RuntimeWarning)
@@ -108,14 +113,15 @@ async def _judge(job: Job, answer: Answer, say: Callable[[Verdict], None]) -> No
     looking.loop = asyncio.get_running_loop()
     looking.loop.set_default_executor(ThreadPoolExecutor(32))  # answers that sleep, together
     try:
-        streams = Streams(await connect(), job.task_queue, job.ids)
+        streams = Streams(await connect(), job.task_queue, job.ids) if job.ids else None
         found = Verdict(True, await judged(EXERCISES[job.exercise], answer, streams))
     except NotYet:
         found = NOT_YET
     except Hint as hint:
         gc.collect()  # a coroutine that nobody awaited says so when it goes
         forgotten = looking.unawaited
-        found = Verdict(False, missing_await(forgotten[0]) if forgotten else str(hint))
+        says = missing_await(forgotten[0]) if forgotten else str(hint)
+        found = Verdict(False, says, picture=hint.picture)
     say(found)
 
 

@@ -34,7 +34,11 @@ Lets = tuple[type[BaseException], ...]
 
 
 class Hint(Exception):
-    """Ends a check with what the learner should read."""
+    """Ends a check with what the learner should read, and a picture to print below it."""
+
+    def __init__(self, says: str, picture: str = "") -> None:
+        super().__init__(says)
+        self.picture = picture
 
 
 class NotYet(Exception):
@@ -56,9 +60,9 @@ class Case:
     """What the exercise's `worlds` has for this case: what is in the stream, say."""
     streams: Streams
 
-    async def another(self) -> Case:
-        """The same with one more fresh stream."""
-        return await self.streams.case(self.answer, self.world)
+    async def another(self, publisher_ttl: timedelta | None = None) -> Case:
+        """The same with one more fresh stream, which may forget its publishers after a while."""
+        return await self.streams.case(self.answer, self.world, publisher_ttl)
 
     async def publish(self, *topics: str) -> None:
         """One item a topic named: "news 0", "jobs 1", … by their offsets in a fresh stream."""
@@ -86,6 +90,13 @@ class Exercise(NamedTuple):
     """At least two: what is right in one only is no answer."""
 
 
+class Pure(NamedTuple):
+    """How an exercise is judged that needs no stream, and so no server."""
+
+    judge: Callable[[Answer], Awaitable[str]]
+    """As `Exercise.judge`."""
+
+
 class Streams:
     """Makes fresh streams; who gave the ids closes them."""
 
@@ -94,13 +105,18 @@ class Streams:
         self._task_queue = task_queue
         self._ids = [*ids]
 
-    async def case(self, answer: Answer, world: Any) -> Case:
+    async def case(
+        self, answer: Answer, world: Any, publisher_ttl: timedelta | None = None
+    ) -> Case:
         """A case on a new hub."""
         hub_id = self._ids.pop()
         hub = self._client.get_workflow_handle_for(HubWorkflow.run, hub_id)
         await self._client.start_workflow(
             HubWorkflow.run,
-            HubInput(hub_id),
+            HubInput(
+                hub_id,
+                publisher_ttl_seconds=publisher_ttl.total_seconds() if publisher_ttl else None,
+            ),
             id=hub_id,
             task_queue=self._task_queue,
             execution_timeout=timedelta(minutes=5),
@@ -164,11 +180,30 @@ class Answer:
             Hint: It raised, did not end in time, or is no function at all.
             NotYet: It returned `...`.
         """
-        self._must_take(args)
+        [result] = await self.calls(
+            [args], lets=lets, late=late, in_thread=in_thread, patience=patience
+        )
+        return result
+
+    async def calls(
+        self,
+        each: Sequence[Sequence[Any]],
+        *,
+        lets: Lets = (),
+        late: str | Callable[[], str] = "",
+        in_thread: bool = False,
+        patience: float = PATIENCE,
+    ) -> list[Any]:
+        """What it returns for each of these arguments, one call after the other, as `call`.
+
+        `patience` is for all of them together.
+        """
+        for args in each:
+            self._must_take(args)
         looking.late = late
         deadline = time.monotonic() + patience
         looking.deadlines.append(deadline)
-        task = asyncio.ensure_future(_run(self.value, args, in_thread))
+        task = asyncio.ensure_future(_run_each(self.value, each, in_thread))
         try:
             await asyncio.wait([task], timeout=patience)
         finally:
@@ -180,17 +215,18 @@ class Answer:
             await asyncio.wait([task], timeout=0.2)  # who catches everything catches this too
             raise Hint(too_late(said, at))
         try:
-            result = task.result()
+            results = task.result()
         except lets:
             raise
         except (Exception, asyncio.CancelledError) as error:
             raise Hint(_raised(error, self)) from None
-        if result is ...:
-            raise NotYet
-        if inspect.iscoroutine(result):
-            result.close()
-            raise Hint(f"It returned a coroutine that nobody awaited: {missing_await(result)}")
-        return result
+        for result in results:
+            if result is ...:
+                raise NotYet
+            if inspect.iscoroutine(result):
+                result.close()
+                raise Hint(f"It returned a coroutine that nobody awaited: {missing_await(result)}")
+        return results
 
     def _must_take(self, args: Sequence[Any]) -> None:
         if not callable(self.value):
@@ -208,6 +244,10 @@ class Answer:
                 "It has a `yield`, which makes it a generator: nothing runs until somebody "
                 "iterates over it. `return` hands a value over."
             )
+
+
+async def _run_each(function: Any, each: Sequence[Sequence[Any]], in_thread: bool) -> list[Any]:
+    return [await _run(function, args, in_thread) for args in each]
 
 
 async def _run(function: Any, args: Sequence[Any], in_thread: bool) -> Any:
@@ -305,8 +345,11 @@ async def read(subscription: Subscription[Any], case: Case) -> list[WorkflowStre
     return found
 
 
-async def judged(exercise: Exercise, answer: Answer, streams: Streams) -> str:
+async def judged(exercise: Exercise | Pure, answer: Answer, streams: Streams | None) -> str:
     """What the first world said; raises the first `Hint` or `NotYet` of any, in their order."""
+    if isinstance(exercise, Pure) or streams is None:
+        looking.print_anew()
+        return await exercise.judge(answer)  # type: ignore[arg-type]
     worlds = [_on(exercise, answer, world, streams) for world in exercise.worlds]
     said = await all_of(worlds[0], *map(_elsewhere, worlds[1:]))
     return said[0]

@@ -18,6 +18,8 @@ from temporalio.service import RPCError
 
 from streamlib.lab.lessons import hosts
 from streamlib.lab.lessons.checks.child import Job, Verdict, work
+from streamlib.lab.lessons.checks.exercises import EXERCISES
+from streamlib.lab.lessons.checks.judging import Pure
 from streamlib.lab.machine import workers
 from streamlib.scenarios import TASK_QUEUE
 from streamlib.scenarios.connect import connect
@@ -32,31 +34,36 @@ LONGEST = 60.0
 STREAMS = 6
 """How many fresh streams a check may make."""
 
+NO_VERDICT = Verdict(
+    False,
+    f"It did not come to an end within {SILENCE:g} s, or ended its whole process: that was "
+    "stopped, and this notebook is unharmed.",
+)
+
 
 async def run(exercise: str, answer: bytes) -> Verdict:
     """Judge an answer in a process of its own; its calls end within seconds, whatever they do.
 
     Raises:
-        ServerUnavailableError: No server answers.
+        ServerUnavailableError: No server answers, and it needs one.
         CancelledError: Cancelled; the process is ended.
     """
+    if isinstance(EXERCISES[exercise], Pure):
+        job = Job(exercise, answer, "", [], dict(os.environ), os.getcwd())
+        return await _verdict(job) or NO_VERDICT
     client = await connect()
     ids = [f"check-{uuid.uuid4().hex[:8]}" for _ in range(STREAMS)]
     hosts.remember(*ids)  # a kernel restart ends a check anywhere
     worker = await workers.status()
     queue = worker.task_queue if worker else TASK_QUEUE
-    job = Job(exercise, answer, queue, ids, dict(os.environ))
+    job = Job(exercise, answer, queue, ids, dict(os.environ), os.getcwd())
     verdict: Verdict | None = None
     try:
         verdict = await _verdict(job)
     finally:
         await asyncio.gather(*(_close(client, each) for each in ids))
         hosts.forget(*ids)
-    return verdict or Verdict(
-        False,
-        f"It did not come to an end within {SILENCE:g} s, or ended its whole process: that was "
-        "stopped, and this notebook is unharmed.",
-    )
+    return verdict or NO_VERDICT
 
 
 async def _verdict(job: Job) -> Verdict | None:
