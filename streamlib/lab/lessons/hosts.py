@@ -16,6 +16,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from streamlib.lab.lessons.notes import Notes
+from streamlib.lab.machine.small import SmallServer
 from streamlib.lab.session import Session
 from streamlib.scenarios.hub import HubInput, HubWorkflow
 
@@ -26,13 +27,21 @@ FORGOTTEN = timedelta(hours=24)
 """After this long the server ends a hub that nobody closed."""
 
 
-async def host(session: Session, *, again: bool = False) -> WorkflowHandle[HubWorkflow, str]:
+async def host(
+    session: Session | SmallServer,
+    *,
+    again: bool = False,
+    workflow: Any = HubWorkflow,
+    input: Any = None,
+) -> WorkflowHandle[Any, Any]:
     """Start a workflow that only hosts a stream, and return its handle.
 
     Args:
-        session: Where; from `lab.start()`.
+        session: Where; from `lab.start()`, or `lab.start_small_server()`.
         again: Return the one that this notebook started last, if it is still open. For after a
             kernel restart: the stream never noticed that.
+        workflow: Another workflow of the scenarios than the plain hub: one with a signal `close`.
+        input: What that one starts from.
 
     Example:
         hub = await lab.host(session)
@@ -45,8 +54,8 @@ async def host(session: Session, *, again: bool = False) -> WorkflowHandle[HubWo
     hub_id = f"{_PREFIX}{uuid.uuid4().hex[:8]}"
     remember(hub_id)  # before it exists: a kernel may be restarted right here
     await session.client.start_workflow(
-        HubWorkflow.run,
-        HubInput(hub_id),
+        workflow.run,
+        HubInput(hub_id) if workflow is HubWorkflow else input,
         id=hub_id,
         task_queue=session.task_queue,
         execution_timeout=FORGOTTEN,

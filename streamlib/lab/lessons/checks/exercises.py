@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from streamlib.lab.lessons.checks import lesson_01, lesson_02, lesson_03, lesson_04, lesson_05
+from streamlib.lab.lessons.checks import (
+    lesson_01,
+    lesson_02,
+    lesson_03,
+    lesson_04,
+    lesson_05,
+    lesson_07,
+    lesson_08,
+)
 from streamlib.lab.lessons.checks.judging import Exercise
 
 EXERCISES: dict[str, Exercise] = {
     number: exercise
-    for lesson in (lesson_01, lesson_02, lesson_03, lesson_04, lesson_05)
+    for lesson in (lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_07, lesson_08)
     for number, exercise in lesson.EXERCISES.items()
 }
