@@ -140,7 +140,10 @@ async def _chain(client: Client, workflow_id: str) -> Runs:
     found = Runs()
     while run_id:
         handle = client.get_workflow_handle(workflow_id, run_id=run_id)
-        about, events = await handle.describe(), list((await handle.fetch_history()).events)
+        events = list((await handle.fetch_history()).events)
+        about = await handle.describe()
+        if len(events) < about.history_length:  # it may have ended between the two
+            events = list((await handle.fetch_history()).events)
         status = about.status.name if about.status else ""
         size = about.raw_info.history_size_bytes
         found.append(_run(run_id, status, size, events))

@@ -34,9 +34,10 @@ class Crowd:
 
     def __repr__(self) -> str:
         """One line."""
+        who = "1 reader" if self.readers == 1 else f"{self.readers:,} readers"
+        asked = "1 query" if self.queries == 1 else f"{self.queries} queries"
         return (
-            f"{self.readers:,} readers got {self.items:,} items in {self.seconds:.1f} s: "
-            f"{self.queries} queries, {self.events} events"
+            f"{who} got {self.items:,} items in {self.seconds:.1f} s: {asked}, {self.events} events"
         )
 
 
