@@ -56,9 +56,9 @@ async def _with_a_reader_that_waits(case: Case, order: Sequence[str]) -> None:
     """A reader of the peer's kind waits by an update: a handler that ends when an item comes."""
     at = {letter: order.index(letter) for letter in LINES}
     hub, stream = await _handing_over(case, order)
-    await _publish(stream)
+    await _publish(stream, 1)
     await hub.start_update(POLL, {"from_offset": 2}, wait_for_stage=WorkflowUpdateStage.ACCEPTED)
-    await _publish(stream)
+    await _publish(stream, 2)
     stuck = at["D"] < at["C"] and at["D"] < at["B"]
     if not await _rolls(hub, parsons.DOOMED if stuck else PATIENCE):
         raise Hint(
@@ -70,11 +70,11 @@ async def _with_a_reader_that_waits(case: Case, order: Sequence[str]) -> None:
 async def _with_a_handler_at_work(case: Case, order: Sequence[str]) -> None:
     """An update that publishes only after a second is under way when the run should end."""
     hub, stream = await _handing_over(case, order)
-    await _publish(stream)
+    await _publish(stream, 1)
     note: WorkflowUpdateHandle[Any] = await hub.start_update(
         "announce", "a late note", wait_for_stage=WorkflowUpdateStage.ACCEPTED
     )
-    await _publish(stream)
+    await _publish(stream, 2)
     if not await _rolls(hub, PATIENCE):
         raise Hint("The run did not hand over, and no other one has begun.")
     try:
@@ -100,12 +100,11 @@ async def _handing_over(
     return hub, WorkflowStreamClient.create(case.client, hub.id)
 
 
-async def _publish(stream: WorkflowStreamClient, value: object = "an item") -> None:
-    """One item, in a batch of its own, and wait until it is in the log."""
-    end = await stream.get_offset()
+async def _publish(stream: WorkflowStreamClient, end: int, value: object = "an item") -> None:
+    """One item, in a batch of its own, and wait until it is in the log, which then ends there."""
     stream.topic("news").publish(value)
     await stream.flush()
-    while await stream.get_offset() <= end:
+    while await stream.get_offset() < end:
         await asyncio.sleep(0.01)
 
 
@@ -148,8 +147,8 @@ async def _when_to_roll(case: Case) -> str:
         )
     hub = await case.streams.start(RollingWorkflow, RollingInput(signals=after))
     stream = WorkflowStreamClient.create(case.client, hub.id)
-    for _ in range(world.batches):
-        await _publish(stream)
+    for end in range(1, world.batches + 1):
+        await _publish(stream, end)
     chain = await runs(stream, at_least=1 + world.batches // after)
     longest = max(run.events for run in chain)
     if longest > world.most:
@@ -178,8 +177,8 @@ async def _make_room(case: Case) -> str:
     )
     stream = WorkflowStreamClient.create(case.client, hub.id)
     noise = random.Random(1)  # what does not compress
-    for size in world.kilobytes:
-        await _publish(stream, noise.randbytes(size * 700))  # about a kilobyte each, as base64
+    for end, size in enumerate(world.kilobytes, start=1):
+        await _publish(stream, end, noise.randbytes(size * 700))  # about a kilobyte each, as base64
     log = await stream.describe(items=len(world.kilobytes))
     up_to = returned(
         await case.answer.call(list(log.items), world.room, in_thread=True),
