@@ -96,7 +96,7 @@ def plan(*, quick: bool) -> Plan:
     bulk = partial(experiments.bulk, items=20_000)
     small = partial(experiments.bulk, items=20_000, batch=1000)
     memory = partial(experiments.memory, items=100_000)
-    thousand = partial(experiments.live, pace=Pace(1.0, 1000, crowd, KB))
+    thousand = partial(scaling.readers, pace=Pace(1.0, 1000, crowd, KB))
     quiet_topic = partial(pulling.quiet_topic, batches=100, size=10_000)
     processes = partial(pulling.processes, readers=100, items=10)
     restart = partial(pulling.restart, megabytes=26)
