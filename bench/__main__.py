@@ -1,6 +1,6 @@
 """`python -m bench`: measure, print the table, leave the figures behind; 1 if a gate fails.
 
-    --quick    fewer repetitions (within 3 minutes instead of 10); redraws no chart
+    --quick    fewer repetitions (within 5 minutes instead of 15); redraws no chart
     --report   measure nothing: table and chart of the last whole run
 
 The figures go to `bench/results/`, the chart to `docs/`.
@@ -21,29 +21,35 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from bench import experiments, pulling, report
+from bench import experiments, pulling, report, scaling
 from bench.experiments import KB, Pace
 from bench.gates import (
     BULK,
     CROWD,
+    CROWDS,
     FAST_1,
     FAST_5,
+    LENGTHS,
     MEMORY,
     PROCESSES,
     QUIET_TOPIC,
     RESTART,
     ROWS,
+    SIZES,
     SLOW_1,
     SLOW_5,
     SMALL_BATCHES,
     TEN,
     Experiments,
+    crowd_of,
     failed,
     judge,
+    length_of,
     markdown,
+    size_of,
     table,
 )
-from bench.hubs import OURS, SIDES, Side
+from bench.hubs import BARE, OURS, SIDES, Side
 from bench.quiet import Figures, Repetition, quietest, wants_more
 from bench.rig import Rig
 
@@ -90,10 +96,31 @@ def plan(*, quick: bool) -> Plan:
     bulk = partial(experiments.bulk, items=20_000)
     small = partial(experiments.bulk, items=20_000, batch=1000)
     memory = partial(experiments.memory, items=100_000)
-    thousand = partial(experiments.live, pace=Pace(1.0, 1000, crowd, KB))
+    thousand = partial(scaling.readers, pace=Pace(1.0, 1000, crowd, KB))
     quiet_topic = partial(pulling.quiet_topic, batches=100, size=10_000)
     processes = partial(pulling.processes, readers=100, items=10)
     restart = partial(pulling.restart, megabytes=26)
+    long = [
+        Experiment(length_of(n), partial(scaling.long_log, length=n), 1, (OURS,), timed=False)
+        for n in LENGTHS[: 3 if quick else 4]
+    ]
+    crowds = [
+        Experiment(crowd_of(n), partial(scaling.readers, pace=Pace(1.0, n, crowd, KB)), 1, (OURS,))
+        for n in CROWDS
+    ]
+    sizes = [
+        Experiment(
+            size_of(name),
+            partial(scaling.sized, size=scaling.Size(SIZES[name], items, batch)),
+            seldom,
+            (*SIDES, BARE),
+        )
+        for name, items, batch in (
+            ("100 B", 20_000, 4_000),
+            ("1 KB", 4_800, 600),
+            ("100 KB", 120, 6),
+        )
+    ]
     return Plan(
         (
             *paced,
@@ -104,6 +131,9 @@ def plan(*, quick: bool) -> Plan:
             Experiment(QUIET_TOPIC, quiet_topic, 1, sides=(OURS,), timed=False),
             Experiment(PROCESSES, processes, 1, sides=(OURS,)),
             Experiment(RESTART, restart, 1, sides=(OURS,), timed=False),
+            *long,
+            *crowds,
+            *sizes,
         ),
         patience=100.0 if quick else 450.0,
     )

@@ -30,6 +30,8 @@ class Row:
     limit: float | None = None
     at_least: bool = False
     alone: bool = False
+    beside: str = "peer"
+    """Which side ours is put beside."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def judge(figures: Experiments, rows: Sequence[Row]) -> list[Verdict]:
         Verdict(
             row,
             middle(figures, row.experiment, "ours", row.metric),
-            middle(figures, row.experiment, "peer", row.metric),
+            middle(figures, row.experiment, row.beside, row.metric),
         )
         for row in rows
     ]
@@ -168,6 +170,88 @@ QUIET_TOPIC = "a quiet topic beside 1 MB of another"
 RESTART = "the server gone and back, 26 MB of history"
 PROCESSES = "every second, 100 processes with a reader each"
 
+
+def _long() -> list[Row]:
+    """On a long log: each step of ours, and at a million no slower than a few round trips."""
+    steps = ("append ms", "truncate ms", "read the end ms", "describe ms")
+    return [
+        Row(
+            length_of(length),
+            step,
+            f"{length_of(length)}: {step.removesuffix(' ms')}",
+            "ms",
+            100.0 if length == LENGTHS[-1] else None,
+            alone=True,
+        )
+        for length in LENGTHS
+        for step in steps
+    ]
+
+
+def _crowds() -> list[Row]:
+    """All is delivered, to ten thousand within a second."""
+    rows = []
+    for readers in CROWDS:
+        name = crowd_of(readers)
+        rows += [
+            Row(name, "delivered", f"{name}: delivered", "", 1.0, at_least=True, alone=True),
+            Row(name, "p95 ms", f"{name}: delivery p95", "ms", 1000.0, alone=True),
+            Row(name, "KB a reader", f"{name}: memory a reader", "KB", alone=True),
+            Row(name, "client CPU us a delivery", f"{name}: CPU a delivery", "us", alone=True),
+        ]
+    return rows
+
+
+def _sizes() -> list[Row]:
+    """Publishing beside a bare signal handler and the peer; reading back beside the peer."""
+    rows = []
+    for size in SIZES:
+        name, what = size_of(size), "published per s"
+        rows += [
+            Row(
+                name,
+                what,
+                f"{name}: published, beside a bare signal",
+                "/s",
+                0.8,
+                True,
+                False,
+                "bare",
+            ),
+            Row(name, what, f"{name}: published", "/s"),
+            Row(
+                name,
+                "read per s",
+                f"{name}: read back",
+                "/s",
+                None if size == "100 KB" else 3.0,
+                True,
+            ),
+        ]
+    return rows
+
+
+LENGTHS = (1_000, 10_000, 100_000, 1_000_000)
+CROWDS = (1, 10, 100, 10_000)
+"""Readers in one process; the thousand is `CROWD`."""
+SIZES = {"100 B": 100, "1 KB": 1_000, "100 KB": 100_000}
+
+
+def length_of(items: int) -> str:
+    """The name of the experiment on a log of that length."""
+    return f"a log of {items:,} items"
+
+
+def crowd_of(readers: int) -> str:
+    """The name of the experiment with so many readers in one process."""
+    return f"an item a second, {readers:,} readers in one process"
+
+
+def size_of(name: str) -> str:
+    """The name of the experiment with items of that size."""
+    return f"items of {name}"
+
+
 _P50, _EVENTS = "p50 ms", "history events per item"
 
 ROWS = [
@@ -203,4 +287,7 @@ ROWS = [
     *_paced(SLOW_1, SLOW_1),
     Row(BULK, "worker CPU s per 1,000", f"{BULK}: worker CPU per 1,000", "s"),
     Row(BULK, "client CPU s per 1,000", f"{BULK}: client CPU per 1,000", "s"),
+    *_long(),
+    *_crowds(),
+    *_sizes(),
 ]

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import temporalio.service
 
+from bench import scale
 from bench.chart import Panel, svg
 from bench.gates import (
     BULK,
@@ -33,6 +34,7 @@ from bench.quiet import Repetition
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
 CHART = ROOT / "docs" / "bench.svg"
+SCALE = ROOT / "docs" / "scale.md"
 
 
 def machine() -> dict[str, Any]:
@@ -119,7 +121,9 @@ def panels(figures: Experiments) -> list[Panel]:
 
 
 def draw(figures: Experiments) -> Path:
-    """Write the chart."""
+    """Write the charts, and the tables of the page about scale."""
     CHART.parent.mkdir(exist_ok=True)
     CHART.write_text(svg(panels(figures)))
+    SCALE.with_suffix(".svg").write_text(scale.curves(figures))
+    scale.write(SCALE, figures)
     return CHART

@@ -103,6 +103,19 @@ class Rig:
                 self._workers[side.name] = before
 
     @asynccontextmanager
+    async def grown(self) -> AsyncIterator[str]:
+        """Start a worker process for hubs that come with a long log; yields its task queue."""
+        queue = f"grown-{uuid.uuid4().hex[:8]}"
+        command = [sys.executable, "-m", "bench.grown", self.address, queue]
+        process = processes.spawn(queue, command, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        self._workers[queue] = process
+        try:
+            yield queue
+        finally:
+            await process.stop(grace=10.0)
+            del self._workers[queue]
+
+    @asynccontextmanager
     async def hub(self, side: Side) -> AsyncIterator[str]:
         """Start a hub, wait until it answers, and terminate it afterwards; yields its id."""
         handle = await self.client.start_workflow(

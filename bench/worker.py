@@ -12,7 +12,7 @@ import sys
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from bench.hubs import SIDES
+from bench.hubs import BARE, SIDES
 
 SETTLE = 0.2
 """Seconds that the SDK's last calls get before the interpreter goes."""
@@ -23,7 +23,7 @@ async def serve(address: str, task_queue: str, side_name: str) -> None:
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
-    [side] = [side for side in SIDES if side.name == side_name]
+    [side] = [side for side in (*SIDES, BARE) if side.name == side_name]
     client = await Client.connect(address)
     async with Worker(client, task_queue=task_queue, workflows=[side.hub]):
         await told.wait()

@@ -14,10 +14,12 @@ from streamlib.lab import report
 from streamlib.lab.doctor import doctor
 from streamlib.lab.errors import LabError, ServerUnavailableError, WorkerDiedError
 from streamlib.lab.lessons.batches import send_batch
+from streamlib.lab.lessons.bill import cost, runs, send_again
 from streamlib.lab.lessons.checks import check
 from streamlib.lab.lessons.hosts import close_hosts, host
 from streamlib.lab.lessons.lesson import arrived, compare, history, predict, say, ui
 from streamlib.lab.lessons.llm import LLM, LiveText, start_llm
+from streamlib.lab.lessons.many import read_many
 from streamlib.lab.lessons.nesting import NestingError, allow_asyncio_run
 from streamlib.lab.lessons.own_log.own import OwnLog, start_own_log
 from streamlib.lab.lessons.publishers import PublisherProcess, publish_elsewhere, start_publisher
@@ -25,6 +27,9 @@ from streamlib.lab.lessons.review import review
 from streamlib.lab.lessons.tape import show_log
 from streamlib.lab.lossy import LossyHandle
 from streamlib.lab.machine import server, workers
+from streamlib.lab.machine.small import SmallServer
+from streamlib.lab.machine.small import start as start_small_server
+from streamlib.lab.machine.small import stop as stop_small_server
 from streamlib.lab.session import Session, start, stop
 from streamlib.lab.status import status
 from streamlib.lab.widgets import view
@@ -39,20 +44,25 @@ __all__ = [
     "PublisherProcess",
     "ServerUnavailableError",
     "Session",
+    "SmallServer",
     "WorkerDiedError",
     "allow_asyncio_run",
     "arrived",
     "check",
     "close_hosts",
     "compare",
+    "cost",
     "doctor",
     "history",
     "host",
     "predict",
     "publish_elsewhere",
+    "read_many",
     "report",
     "review",
+    "runs",
     "say",
+    "send_again",
     "send_batch",
     "server",
     "show_log",
@@ -60,8 +70,10 @@ __all__ = [
     "start_llm",
     "start_own_log",
     "start_publisher",
+    "start_small_server",
     "status",
     "stop",
+    "stop_small_server",
     "ui",
     "view",
     "workers",

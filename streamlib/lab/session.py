@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from temporalio.client import Client
 
 from streamlib.lab.errors import ServerUnavailableError, WorkerDiedError
-from streamlib.lab.machine import scripted, workers
+from streamlib.lab.machine import scripted, small, workers
 from streamlib.lab.machine import server as servers
 from streamlib.lab.machine.server import Server
 from streamlib.lab.machine.workers import Worker
@@ -117,6 +117,7 @@ async def stop(*, everything: bool = False, quiet: bool = False) -> None:
             for worker in running:
                 await worker.stop()
             await scripted.stop()
+            await small.stop()
             await servers.stop()
     if everything:
         say(f"all was well; stopped: {', '.join(parts)}.")

@@ -8,9 +8,18 @@ scenario 1.
 from .hub import HubWorkflow
 from .order import TASK_QUEUE, OrderWorkflow, charge_card
 from .pipeline import PipelineWorkflow
+from .rolling import ForgetfulWorkflow, HandOverWorkflow, RollingWorkflow
 from .ticker import TickerWorkflow
 
-WORKFLOWS = [OrderWorkflow, PipelineWorkflow, HubWorkflow, TickerWorkflow]
+WORKFLOWS = [
+    OrderWorkflow,
+    PipelineWorkflow,
+    HubWorkflow,
+    TickerWorkflow,
+    RollingWorkflow,
+    ForgetfulWorkflow,
+    HandOverWorkflow,
+]
 ACTIVITIES = [charge_card]
 
 __all__ = ["ACTIVITIES", "TASK_QUEUE", "WORKFLOWS"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from streamlib.lab.machine import scripted, server, workers
+from streamlib.lab.machine import scripted, server, small, workers
 from tests.notebooks import running
 from tests.notebooks.running import Kernel
 
@@ -36,6 +36,7 @@ async def _stop_all() -> None:
     for name in workers.names():
         await workers.stop(name)
     await scripted.stop()
+    await small.stop()
     await server.stop()
 
 

@@ -139,6 +139,40 @@ def build_your_own_log(lesson: Lesson) -> None:
     assert [row[0] for row in lesson.rows("fix-run")] == ["5"]
 
 
+def roll_over(lesson: Lesson) -> None:
+    lesson.has("run-1", "CONTINUED_AS_NEW", "RUNNING")
+    lesson.has("run-1b", "7.1  it is: 5")
+    lesson.has("confirm-1", "base offset: 0  end offset: 6", "took over at: [5]")
+    lesson.has("run-2", "7.2  it is: the next item", "3  news   'three'")
+    lesson.has("confirm-2", "position: 4  missed: 0  ended: None", "ExecutionContinuedAsNew")
+    lesson.has("run-3", "7.3  it is: run id")
+    lesson.has("confirm-3", "[True, False, False]")
+    lesson.has("run-4", "before: 6  after: 6", "7.4  it is: dropped")
+    lesson.has("confirm-4", "accepted: 6  dropped: 1", "a batch of 1 item")
+    lesson.has("break-run", "rolled over without its state", "7.5  it is: an error")
+    assert [row[2] for row in lesson.rows("confirm-5")] == ["'three'", "'three'", "'zero'"]
+    lesson.has("fix-run", "workflow.continue_as_new(", "self.stream.continue_as_new(", "'three'")
+    stuck, rolled = lesson["run-6"].split("\n\n")
+    assert ("CONTINUED" in stuck, "CONTINUED" in rolled) == (False, True)
+
+
+def who_pays(lesson: Lesson) -> None:
+    lesson.has("run-1", "8.1  it is: 10", "signals 100 10 1", "actions 101 11 2")
+    assert lesson["confirm-1"].count("100 items, ") == 3
+    lesson.has("run-2", "8.2  it is: 0", "1,000 readers got 100,000 items")
+    (asked,) = re.findall(r"(\d+) quer(?:y|ies), 0 events", lesson["run-2"])
+    assert int(asked) < 20
+    lesson.has("confirm-2", "1 reader got 100 items", "10 readers got 1,000 items")
+    lesson.has("run-3", "8.3  it is: 0")
+    lesson.has("confirm-3", "in the log: 50 items", "UpdateAccepted", "UpdateCompleted")
+    lesson.has("run-4", "8.4  it is: signals", "enough for     10,000 items")
+    lesson.has("break-run", "limit for signal events", "8.5  it is: 50")
+    lesson.has("confirm-5", "exceeded workflow execution limit for signal events")
+    lesson.has("fix-run", "100 stored")
+    (signals,) = re.findall(r"signals +(\d+)", lesson["fix-run"])
+    assert int(signals) < 50
+
+
 LESSONS: dict[str, Callable[[Lesson], None]] = {
     "00_start": start_here,
     "01_publish_subscribe": publish_subscribe,
@@ -147,6 +181,8 @@ LESSONS: dict[str, Callable[[Lesson], None]] = {
     "04_truncate": truncate,
     "05_stream_an_llm": stream_an_llm,
     "06_nothing_twice": nothing_twice,
+    "07_roll_over": roll_over,
+    "08_who_pays": who_pays,
     "09_build_your_own_log": build_your_own_log,
 }
 

@@ -16,6 +16,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from streamlib.lab.lessons.notes import Notes
+from streamlib.lab.machine.small import SmallServer
 from streamlib.lab.session import Session
 from streamlib.scenarios.hub import HubInput, HubWorkflow
 
@@ -27,14 +28,21 @@ FORGOTTEN = timedelta(hours=24)
 
 
 async def host(
-    session: Session, *, again: bool = False, publisher_ttl: timedelta | None = None
-) -> WorkflowHandle[HubWorkflow, str]:
+    session: Session | SmallServer,
+    *,
+    again: bool = False,
+    workflow: Any = HubWorkflow,
+    input: Any = None,
+    publisher_ttl: timedelta | None = None,
+) -> WorkflowHandle[Any, Any]:
     """Start a workflow that only hosts a stream, and return its handle.
 
     Args:
-        session: Where; from `lab.start()`.
+        session: Where; from `lab.start()`, or `lab.start_small_server()`.
         again: Return the one that this notebook started last, if it is still open. For after a
             kernel restart: the stream never noticed that.
+        workflow: Another workflow of the scenarios than the plain hub: one with a signal `close`.
+        input: What that one starts from.
         publisher_ttl: How long the stream remembers a publisher after its last batch; None: for
             as long as it lives.
 
@@ -50,8 +58,8 @@ async def host(
     remember(hub_id)  # before it exists: a kernel may be restarted right here
     ttl = None if publisher_ttl is None else publisher_ttl.total_seconds()
     await session.client.start_workflow(
-        HubWorkflow.run,
-        HubInput(hub_id, publisher_ttl_seconds=ttl),
+        workflow.run,
+        HubInput(hub_id, publisher_ttl_seconds=ttl) if workflow is HubWorkflow else input,
         id=hub_id,
         task_queue=session.task_queue,
         execution_timeout=FORGOTTEN,

@@ -203,4 +203,49 @@ QUESTIONS: dict[str, Question] = {
         "position a lie.",
         ("the sixth", "an old one", "nothing"),
     ),
+    "7.1": Question(
+        "A run ends after five items, and another one takes over. Which offset comes next?",
+        "The log travels with its offsets: the new run goes on counting where the old one ended.",
+    ),
+    "7.2": Question(
+        "A reader waits while the stream rolls over. What does it get next?",
+        "The history's last event names the next run: the subscription follows it there.",
+        ("an error", "the end", "the next item"),
+    ),
+    "7.3": Question(
+        "Which of the four ids changes when a stream rolls over?",
+        "The stream's id is that of the run in which its log began: it travels with the log.",
+        ("workflow id", "run id", "stream id", "publisher id"),
+    ),
+    "7.4": Question(
+        "The first run's first batch is sent once more, to the third run. What becomes of it?",
+        "The table of publishers travels too: the third run knows what the first one took in.",
+        ("stored again", "dropped", "refused"),
+    ),
+    "7.5": Question(
+        "The roll-over forgets the state. What does the open reader get?",
+        "Another log has taken the place of its own, and it says so rather than mix the two.",
+        ("the next item", "nothing, for ever", "an error"),
+    ),
+    "8.1": Question(
+        "100 items, with a flush after every tenth. How many signals?",
+        "A flush sends all that is in the buffer as one batch, and a batch is one signal.",
+    ),
+    "8.2": Question(
+        "A thousand readers read 100 items each. By how many events does the history grow?",
+        "Reading is a query, waiting is on the history: neither is written down.",
+    ),
+    "8.3": Question(
+        "Half of the log is truncated. How many bytes of history does that save?",
+        "A history takes nothing back: what is truncated leaves the log, and the next run's state.",
+    ),
+    "8.4": Question(
+        "A flush an item, for ever, and no roll-over. Which limit is met first?",
+        "10,000 signals come before 51,200 events: an item costs four events at most.",
+        ("events", "bytes", "signals", "updates"),
+    ),
+    "8.5": Question(
+        "A run may get 50 signals. 100 items come, with a flush each. How many are stored?",
+        "The server refuses the 51st signal; a batch that was refused is nowhere.",
+    ),
 }

@@ -176,7 +176,7 @@ async def status() -> Server | None:
         return None
     if not found.external:
         # At its own address: without a profile, somebody else may answer at the usual one.
-        return found if await _answers(found.address) else None
+        return found if await answers(found.address) else None
     with suppress(ServerUnavailableError):
         await connect()
         return found
@@ -280,7 +280,7 @@ async def _until_ready(process: Process) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + READY_TIMEOUT
     port = int(process.facts["grpc_port"])
-    while not (_listens(process.pid, port) and await _answers(process.facts["address"])):
+    while not (_listens(process.pid, port) and await answers(process.facts["address"])):
         if not process.alive:
             why = "the Temporal dev server ended while it started."
         elif loop.time() > deadline:
@@ -302,7 +302,8 @@ def _listens(pid: int, port: int) -> bool:
     return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in sockets)
 
 
-async def _answers(address: str) -> bool:
+async def answers(address: str) -> bool:
+    """Whether a server is ready there: its default namespace can be described."""
     pause_at_exit()
     try:
         client = await asyncio.wait_for(Client.connect(address), 2.0)

@@ -125,6 +125,18 @@ class Streams:
         stream = WorkflowStreamClient(slow, client=self._client)
         return Case(answer, self._client, stream, hub, world, self)
 
+    async def start(self, workflow: Any, input: Any) -> WorkflowHandle[Any, Any]:
+        """Another workflow of the scenarios, that hosts a stream and has a signal `close`."""
+        hub_id = self._ids.pop()
+        await self._client.start_workflow(
+            workflow.run,
+            input,
+            id=hub_id,
+            task_queue=self._task_queue,
+            execution_timeout=timedelta(minutes=5),
+        )
+        return self._client.get_workflow_handle(hub_id)
+
 
 class _SlowToSignal:
     """A handle whose signals take their time, so that who does not wait for them is seen."""
