@@ -57,15 +57,21 @@ def patience() -> Patience:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"), [(unavailable(), True), (limited(), True), (busy(), False)]
+    ("faults", "told"),
+    [
+        ([unavailable()], False),  # one of a name's addresses is gone: the second try meets another
+        ([unavailable()] * 2, True),
+        ([limited()], True),
+        ([busy()] * 2, False),
+    ],
 )
 async def test_it_tries_until_it_works_and_says_what_is_trouble(
-    error: StreamUnavailableError, told: bool
+    faults: list[StreamUnavailableError], told: bool
 ) -> None:
     said: list[str | None] = []
     mine = Patience(lambda: said.append(mine.trouble))
-    assert await mine.persist("x", Calls(error)) == 2
-    assert said == ([error.reason, None] if told else [])
+    assert await mine.persist("x", Calls(*faults)) == len(faults) + 1
+    assert said == ([faults[0].reason, None] if told else [])
     assert mine.trouble is None
 
 
