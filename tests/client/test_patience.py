@@ -83,6 +83,25 @@ async def test_under_a_rate_limit_it_backs_off() -> None:
     assert loop.time() - began >= (0.1 + 0.2 + 0.4) / 2
 
 
+async def test_a_try_that_hung_has_waited_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        waited.append(seconds)
+        await sleep(0)
+
+    async def hangs() -> int:
+        await sleep(0.06)  # longer than the first pause
+        if not waited:
+            raise unavailable()
+        return 1
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
+    assert await patience().persist("x", hangs) == 1
+    assert waited == [0.0]
+
+
 async def test_what_is_final_is_raised_at_once() -> None:
     calls = Calls(NotAStreamError("w"))
     with pytest.raises(NotAStreamError):
