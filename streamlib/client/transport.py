@@ -61,7 +61,10 @@ R = TypeVar("R")
 
 _HISTORY_PAGE = 200  # transactions, not events: one answer stays well below the 4 MB of gRPC
 _RUN_CLOSED = "AcceptedUpdateCompletedWorkflow"  # the server's, for polls that a run left waiting
-_SEND_TIMEOUT = 30  # seconds; a wrapped handle need not take one, so it is kept here
+# Seconds that a send may take; kept here, as a wrapped handle need not take them. So a call that
+# hangs on a node that died is found out soon, and a large batch gets through on a slow line.
+_SEND_TIMEOUT = 5.0
+_SLOW_LINE = 40_000  # bytes a second
 _SETTLE = 0.05  # seconds
 
 _RETRYABLE = {
@@ -164,10 +167,12 @@ class TemporalTransport:
             RPCError: The server refuses us. It is not stored.
         """
         signal = self._handle.signal(PUBLISH_SIGNAL, batch)
+        size = sum(len(item["data"]) for item in batch.get("items", ()))
+        seconds = _SEND_TIMEOUT + size / _SLOW_LINE
         try:
-            await self._call(asyncio.wait_for(signal, _SEND_TIMEOUT), _RETRYABLE)
+            await self._call(asyncio.wait_for(signal, seconds), _RETRYABLE)
         except asyncio.TimeoutError as error:
-            reason = f"no acknowledgement within {_SEND_TIMEOUT} s"
+            reason = f"no acknowledgement within {seconds:.0f} s"
             raise StreamUnavailableError(self.workflow_id, reason) from error
         except RPCError as error:
             if says_too_large(error.message):
