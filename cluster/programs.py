@@ -166,7 +166,7 @@ async def probe(port: int, note: Note, hubs: list[str]) -> None:
             answer = await node.workflow_service.describe_workflow_execution(
                 request, retry=False, timeout=timedelta(seconds=ANSWER)
             )
-            since = answer.pending_workflow_task.original_scheduled_time.ToNanoseconds()
+            since = answer.pending_workflow_task.scheduled_time.ToNanoseconds()
             if not since or time.time_ns() - since < WAITS * 1e9:
                 note("answered", hub)
 

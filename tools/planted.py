@@ -374,6 +374,20 @@ CLIENT = [
         "calls = [calls[0]]",
         "tests/client/test_patience.py",
     ),
+    Mutant(
+        "a try that hung waits its pause, too",
+        "streamlib/client/patience.py",
+        "                    pause -= now - began\n",
+        "                    pass\n",
+        "tests/client/test_patience.py",
+    ),
+    Mutant(
+        "one quick failure is an outage",
+        "streamlib/core/retry.py",
+        "or self._tries[cause] or now - began >= _QUICK:",
+        "or cause is Cause.OUTAGE:",
+        "tests/core/test_retry.py",
+    ),
 ]
 
 PARTS = [

@@ -64,7 +64,10 @@ R = TypeVar("R")
 
 _HISTORY_PAGE = 200  # transactions, not events: one answer stays well below the 4 MB of gRPC
 _RUN_CLOSED = "AcceptedUpdateCompletedWorkflow"  # the server's, for polls that a run left waiting
-_SEND_TIMEOUT = 30  # seconds; a wrapped handle need not take one, so it is kept here
+# Seconds that a send may take; kept here, as a wrapped handle need not take them. So a call that
+# hangs on a node that died is found out soon, and a large batch gets through on a slow line.
+_SEND_TIMEOUT = 5.0
+_SLOW_LINE = 40_000  # bytes a second
 _SETTLE = 0.05  # seconds
 
 _RETRYABLE = {
@@ -173,8 +176,9 @@ class TemporalTransport:
                 does not fail on an empty one. It is not stored.
             RPCError: The server refuses us. It is not stored.
         """
+        size = sum(len(item["data"]) for item in batch.get("items", ()))
         try:
-            await self._signal(PUBLISH_SIGNAL, batch)
+            await self._signal(PUBLISH_SIGNAL, batch, _SEND_TIMEOUT + size / _SLOW_LINE)
         except RPCError as error:
             if says_too_large(error.message):
                 raise BatchRefusedError(error.message) from error
@@ -194,14 +198,14 @@ class TemporalTransport:
             StreamNotFoundError: No such workflow, or it has closed.
             RPCError: The server refuses us.
         """
-        await self._signal(READER_SIGNAL, reader)
+        await self._signal(READER_SIGNAL, reader, _SEND_TIMEOUT)
 
-    async def _signal(self, name: str, argument: dict[str, Any]) -> None:
+    async def _signal(self, name: str, argument: dict[str, Any], seconds: float) -> None:
         signal = self._handle.signal(name, argument)
         try:
-            await self._call(asyncio.wait_for(signal, _SEND_TIMEOUT), _RETRYABLE)
+            await self._call(asyncio.wait_for(signal, seconds), _RETRYABLE)
         except asyncio.TimeoutError as error:
-            reason = f"no acknowledgement within {_SEND_TIMEOUT} s"
+            reason = f"no acknowledgement within {seconds:.0f} s"
             raise StreamUnavailableError(self.workflow_id, reason) from error
 
     async def _encodes(self, batch: dict[str, Any]) -> bool:

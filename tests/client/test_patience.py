@@ -57,15 +57,21 @@ def patience() -> Patience:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"), [(unavailable(), True), (limited(), True), (busy(), False)]
+    ("faults", "told"),
+    [
+        ([unavailable()], False),  # one of a name's addresses is gone: the second try meets another
+        ([unavailable()] * 2, True),
+        ([limited()], True),
+        ([busy()] * 2, False),
+    ],
 )
 async def test_it_tries_until_it_works_and_says_what_is_trouble(
-    error: StreamUnavailableError, told: bool
+    faults: list[StreamUnavailableError], told: bool
 ) -> None:
     said: list[str | None] = []
     mine = Patience(lambda: said.append(mine.trouble))
-    assert await mine.persist("x", Calls(error)) == 2
-    assert said == ([error.reason, None] if told else [])
+    assert await mine.persist("x", Calls(*faults)) == len(faults) + 1
+    assert said == ([faults[0].reason, None] if told else [])
     assert mine.trouble is None
 
 
@@ -75,6 +81,25 @@ async def test_under_a_rate_limit_it_backs_off() -> None:
     began = loop.time()
     await mine.persist("x", calls)
     assert loop.time() - began >= (0.1 + 0.2 + 0.4) / 2
+
+
+async def test_a_try_that_hung_has_waited_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        waited.append(seconds)
+        await sleep(0)
+
+    async def hangs() -> int:
+        await sleep(0.06)  # longer than the first pause
+        if not waited:
+            raise unavailable()
+        return 1
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
+    assert await patience().persist("x", hangs) == 1
+    assert waited == [0.0]
 
 
 async def test_what_is_final_is_raised_at_once() -> None:

@@ -414,7 +414,7 @@ async def test_transient_errors_are_ridden_out(
 
 async def test_trouble_says_why_nothing_comes_and_goes_when_it_does(host: FakeHost) -> None:
     blocked = Blocked()
-    host.faults["resolve"] = [unavailable("no worker polls"), blocked]
+    host.faults["resolve"] = [*[unavailable("no worker polls")] * 2, blocked]
     host.append(0)
     items = subscribe(host)
     waiting = asyncio.create_task(items.__anext__())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from temporalio.converter import DataConverter, PayloadCodec
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+import streamlib.client.transport
 from streamlib.client.transport import (
     BatchRefusedError,
     TemporalTransport,
@@ -116,6 +118,25 @@ async def test_what_trying_again_does_not_mend_is_final(
 ) -> None:
     with pytest.raises(kind, match=text):
         await transport_that_meets(status, text).send({})
+
+
+@pytest.mark.parametrize(("size", "within"), [(0, "0 s"), (40_000, "1 s")])
+async def test_a_send_that_hangs_is_given_up_after_a_while_that_a_large_batch_may_need(
+    size: int, within: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streamlib.client.transport, "_SEND_TIMEOUT", 0.01)
+
+    async def signal(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    client: Any = SimpleNamespace(data_converter=DataConverter.default, namespace="default")
+    handle: Any = SimpleNamespace(id="order-1", run_id=None, signal=signal)
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(StreamUnavailableError, match=f"no acknowledgement within {within}"):
+        await TemporalTransport(handle, client).send(
+            {"items": [{"topic": "t", "data": "x" * size}]}
+        )
+    assert asyncio.get_running_loop().time() - began >= size / 40_000
 
 
 class Picky(PayloadCodec):

@@ -271,7 +271,8 @@ async def test_an_outage_is_told_and_its_end_too_and_nothing_counts_twice(host: 
     async with watching(host) as watch:
         assert (await now(watch)).signals == 1
         blocked = Blocked()
-        host.faults["history"] = [unavailable("no server"), blocked]
+        # After the first one a wait has another one beside it: two at a time.
+        host.faults["history"] = [*[unavailable("no server")] * 3, blocked, blocked]
         host.note(signaled(3))
         while (said := await look(watch)).trouble is None:
             pass
