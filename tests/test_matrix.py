@@ -19,6 +19,8 @@ TESTS = [
     *("tests/server", "tests/scenarios", "tests/notebooks"),
 ]
 
+SPREAD = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+
 pytestmark = [pytest.mark.matrix, pytest.mark.timeout(1800)]
 
 
@@ -47,7 +49,7 @@ def test_it_passes_on_python(version: str) -> None:
         [python, "-m", "venv", str(environment)],
         [*pip, "--require-hashes", "-r", "requirements.lock"],
         [*pip, "--no-deps", "--no-build-isolation", "-e", "."],
-        [str(own), "-m", "pytest", "-q", *TESTS, *fast],
+        [str(own), "-m", "pytest", "-q", *SPREAD, *TESTS, *fast],
     ]
     run_all(commands)
 
