@@ -195,7 +195,7 @@ def test_voila_shows_live_views_and_the_playground_plays(
     sheet.page.goto(voila, timeout=120_000)
     roots = sheet.page.locator(".sv")
     expected = sum(source.count("lab.view(") for _, source in running.code_cells(TRUNCATE))
-    expect(roots).to_have_count(expected, timeout=90_000)
+    expect(roots).to_have_count(expected, timeout=180_000)
     for number in range(expected):
         view = View(roots.nth(number))
         view.is_painted()
