@@ -800,6 +800,14 @@ TO_HTML = ["--HTMLExporter.mathjax_url=", "--HTMLExporter.require_js_url="]
 """Without these nbconvert itself names other hosts."""
 
 
+TO_SLIDES = [
+    *TO_HTML,
+    *("--SlidesExporter.jquery_url=", "--SlidesExporter.font_awesome_url="),
+    "--SlidesExporter.reveal_url_prefix=reveal.js",
+]
+"""Slides ask for more: reveal.js is then one's own, beside the file."""
+
+
 def test_without_a_kernel_its_pictures_are_there(
     course: Sheet, browser: Browser, lab: Jupyter
 ) -> None:
@@ -856,11 +864,13 @@ def test_executed_and_exported_its_pictures_show_how_each_stream_ended(
     """As the README says it: without the widgets' state no script of another host is asked for."""
     views.wait_for_the_course(course)
     keep_no_state = "--ExecutePreprocessor.store_widget_state=False"
-    plain = exported(browser, lab, "--to", to, "--execute", keep_no_state, *TO_HTML)
+    here = TO_HTML if to == "html" else TO_SLIDES
+    plain = exported(browser, lab, "--to", to, "--execute", keep_no_state, *here)
     pictures = plain.page.locator(".sv-picture [role=img]")
     says = pictures.evaluate_all("all => all.map((each) => each.getAttribute('aria-label'))")
     assert len(says) == course.page.locator(".jp-Notebook .sv").count()
     assert "A log from offset 6 to 10. 0–5 truncated." in says  # it was displayed before that
+    assert plain.seen.foreign == []
     if to == "html":
         plain.is_clean()
         code = "() => getComputedStyle(document.querySelector('.highlight .n')).fontFamily"
