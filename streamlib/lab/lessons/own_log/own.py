@@ -43,8 +43,8 @@ FORGOTTEN = timedelta(hours=1)
 
 _started = Notes("own-log")
 
-_green: set[str] = set()
-"""Files that were judged, as they were."""
+_judged: dict[str, bool] = {}
+"""Whether a file was green, by its text."""
 
 _HERE = Path(__file__).parent
 
@@ -144,9 +144,11 @@ async def _part(name: str) -> tuple[str, str]:
     """The learner's file, or what stands in for it; and whose it is."""
     step, ours = _PARTS[name]
     theirs = Path(name).read_text(encoding="utf-8") if Path(name).is_file() else ""
-    if theirs not in _green and theirs and (await judge(step, name)).ok:
-        _green.add(theirs)
-    return (theirs, "yours") if theirs in _green else (ours, f"streamlib's, until {step} is green")
+    if theirs and theirs not in _judged:
+        _judged[theirs] = (await judge(step, name)).ok
+    if _judged.get(theirs):
+        return theirs, "yours"
+    return ours, f"streamlib's, until {step} is green"
 
 
 def _put(files: Mapping[str, str]) -> Path:
