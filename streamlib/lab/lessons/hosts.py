@@ -27,21 +27,13 @@ FORGOTTEN = timedelta(hours=24)
 """After this long the server ends a hub that nobody closed."""
 
 
-async def host(
-    session: Session | SmallServer,
-    *,
-    again: bool = False,
-    workflow: Any = HubWorkflow,
-    input: Any = None,
-) -> WorkflowHandle[Any, Any]:
+async def host(session: Session, *, again: bool = False) -> WorkflowHandle[HubWorkflow, str]:
     """Start a workflow that only hosts a stream, and return its handle.
 
     Args:
-        session: Where; from `lab.start()`, or `lab.start_small_server()`.
+        session: Where; from `lab.start()`.
         again: Return the one that this notebook started last, if it is still open. For after a
             kernel restart: the stream never noticed that.
-        workflow: Another workflow of the scenarios than the plain hub: one with a signal `close`.
-        input: What that one starts from.
 
     Example:
         hub = await lab.host(session)
@@ -54,13 +46,40 @@ async def host(
     hub_id = f"{_PREFIX}{uuid.uuid4().hex[:8]}"
     remember(hub_id)  # before it exists: a kernel may be restarted right here
     await session.client.start_workflow(
-        workflow.run,
-        HubInput(hub_id) if workflow is HubWorkflow else input,
+        HubWorkflow.run,
+        HubInput(hub_id),
         id=hub_id,
         task_queue=session.task_queue,
         execution_timeout=FORGOTTEN,
     )
     return client_handle(session.client, hub_id)
+
+
+async def host_workflow(
+    session: Session | SmallServer, workflow: Any, input: Any
+) -> WorkflowHandle[Any, Any]:
+    """Start another workflow of the scenarios that hosts a stream, and return its handle.
+
+    `close_hosts` closes it too, by its signal `close`.
+
+    Args:
+        session: Where; from `lab.start()`, or `lab.start_small_server()`.
+        workflow: Its class.
+        input: What it starts from.
+
+    Example:
+        hub = await lab.host_workflow(session, RollingWorkflow, RollingInput(signals=5))
+    """
+    hub_id = f"stream-{uuid.uuid4().hex[:8]}"
+    remember(hub_id)  # before it exists: a kernel may be restarted right here
+    await session.client.start_workflow(
+        workflow.run,
+        input,
+        id=hub_id,
+        task_queue=session.task_queue,
+        execution_timeout=FORGOTTEN,
+    )
+    return session.client.get_workflow_handle(hub_id)
 
 
 def client_handle(client: Client, hub_id: str) -> WorkflowHandle[HubWorkflow, str]:

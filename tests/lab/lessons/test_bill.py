@@ -11,7 +11,7 @@ from temporalio.service import RPCError
 
 from streamlib import BatchTimeoutError, WorkflowStreamClient, lab
 from streamlib.lab.machine import processes, small
-from streamlib.scenarios.hub import HubWorkflow
+from streamlib.scenarios.hub import HubInput, HubWorkflow
 
 pytestmark = pytest.mark.server
 
@@ -79,7 +79,7 @@ async def test_a_server_of_one_s_own_refuses_the_first_signal_past_its_limit_and
     session: lab.Session, own: lab.SmallServer
 ) -> None:
     """8.5."""
-    hub = await lab.host(own)
+    hub = await lab.host_workflow(own, HubWorkflow, HubInput("own"))
     stream = WorkflowStreamClient.create(
         own.client, hub.id, max_retry_duration=timedelta(seconds=1)
     )
@@ -92,7 +92,7 @@ async def test_a_server_of_one_s_own_refuses_the_first_signal_past_its_limit_and
     assert await stream.get_offset() == 20
     with pytest.raises(RPCError, match="limit for signal events"):
         await hub.signal(HubWorkflow.close)
-    hub = await lab.host(own)
+    hub = await lab.host_workflow(own, HubWorkflow, HubInput("own"))
     client = WorkflowStreamClient.create(own.client, hub.id, batch_interval=timedelta(seconds=1))
     async with client as repaired:
         for number in range(100):

@@ -17,7 +17,7 @@ Hub = tuple[WorkflowHandle[Any, Any], WorkflowStreamClient]
 
 
 async def rolling(session: lab.Session, workflow: Any = RollingWorkflow, **options: Any) -> Hub:
-    hub = await lab.host(session, workflow=workflow, input=RollingInput(**options))
+    hub = await lab.host_workflow(session, workflow, RollingInput(**options))
     return hub, WorkflowStreamClient.create(session.client, hub.id)
 
 
