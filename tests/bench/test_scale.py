@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bench import report, scale
-from bench.gates import CROWDS, FAST_1, LENGTHS, crowd_of, length_of, size_of
+from bench.gates import CROWDS, FAST_1, LENGTHS, Row, crowd_of, judge, length_of, size_of
 from bench.quiet import Repetition
 
 
@@ -103,3 +103,12 @@ def test_a_curve_rises_with_its_values_and_labels_do_not_touch() -> None:
         if (element.text or "") in scale.STEPS
     )
     assert all(b - a >= 14 for a, b in pairwise(labels))
+
+
+def test_a_row_is_put_beside_the_side_it_names() -> None:
+    figures = {"small": [Repetition(0.0, {"ours": {"n": 9.0}, "bare": {"n": 10.0}})]}
+    beside, alone = judge(
+        figures,
+        [Row("small", "n", "bare", "", 0.8, True, beside="bare"), Row("small", "n", "peer")],
+    )
+    assert (beside.ratio, beside.passed, alone.ratio) == (0.9, True, None)
