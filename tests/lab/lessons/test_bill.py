@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-import psutil
 import pytest
 from temporalio.service import RPCError
 
@@ -99,11 +98,11 @@ async def test_a_server_of_one_s_own_refuses_the_first_signal_past_its_limit_and
             repaired.topic("tokens").publish(number)
     assert await repaired.get_offset() == 100
     assert (await lab.cost(it=repaired))["it"].signals < 20
-    pids = [found.pid for name in (small.NAME, small.WORKER) if (found := processes.find(name))]
-    assert len(pids) == 2
+    both = [found for name in (small.NAME, small.WORKER) if (found := processes.find(name))]
+    assert len(both) == 2
     await own.stop()
     await lab.stop_small_server()
-    assert not any(map(psutil.pid_exists, pids))
+    assert not any(each.alive for each in both)
     assert "small-server" not in processes.names()
     assert (await lab.status()).ok, "the notebooks' own server and worker go on"
 
