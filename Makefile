@@ -23,7 +23,7 @@ help:
 	@echo "make course    the notebooks, and their solutions, from course/*.md"
 	@echo "make sizes     lines of code by folder; fails if something is too large"
 	@echo "make widgets   bundle the live view's scripts and check their types (needs Node.js and npm)"
-	@echo "make bench     measure it beside the peer, in 10 minutes; make bench-quick in 3"
+	@echo "make bench     measure it beside the peer, in 15 minutes; make bench-quick in 5"
 	@echo "make bench-views  measure the live view in a browser, in 7 minutes"
 	@echo "make cluster   a real cluster, tormented, in 5 minutes (Linux, PostgreSQL; Go builds it once)"
 

@@ -53,7 +53,7 @@ from bench.hubs import BARE, OURS, SIDES, Side
 from bench.quiet import Figures, Repetition, quietest, wants_more
 from bench.rig import Rig
 
-TOO_LONG = 120.0
+TOO_LONG = 300.0
 """Seconds after which one experiment counts as hung."""
 
 Run = Callable[[Rig, Side], Awaitable[Figures]]

@@ -27,7 +27,7 @@ from streamlib import WorkflowStreamClient
 TIMES = 20
 """How often each step is timed on a long log; the median counts."""
 
-GROWING = 100.0
+GROWING = 200.0
 """Seconds that a log of a million items may take to grow."""
 
 

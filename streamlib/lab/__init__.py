@@ -16,7 +16,7 @@ from streamlib.lab.errors import LabError, ServerUnavailableError, WorkerDiedErr
 from streamlib.lab.lessons.batches import send_batch
 from streamlib.lab.lessons.bill import cost, runs, send_again
 from streamlib.lab.lessons.checks import check
-from streamlib.lab.lessons.hosts import close_hosts, host
+from streamlib.lab.lessons.hosts import close_hosts, host, host_workflow
 from streamlib.lab.lessons.lesson import arrived, compare, history, predict, say, ui
 from streamlib.lab.lessons.llm import LLM, LiveText, start_llm
 from streamlib.lab.lessons.many import read_many
@@ -55,6 +55,7 @@ __all__ = [
     "doctor",
     "history",
     "host",
+    "host_workflow",
     "predict",
     "publish_elsewhere",
     "read_many",

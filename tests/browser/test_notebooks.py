@@ -36,7 +36,7 @@ def shows_its_views(page: Page, name: str) -> None:
     """Whoever runs all, and only then looks, sees what each stream came to."""
     roots = page.locator(".jp-Notebook .sv")
     expect(roots).to_have_count(
-        sum("lab.view(" in source for _, source in running.code_cells(name))
+        sum(source.count("lab.view(") for _, source in running.code_cells(name))
     )
     for number in range(roots.count()):
         view = View(roots.nth(number))

@@ -1,8 +1,8 @@
 """Two hosts and a server on one machine: `python -m tests.faults.hosts`, as root, on Linux.
 
     host a: worker, publisher, reader  --cable--+
-                                                +-- bridge: the server
-    host b: worker, publisher, reader  --cable--+
+    host b: worker, publisher, reader  --cable--+-- bridge
+    host s: the server                 --cable--+
 
 Each host is a network namespace. Then the cable of that host is cut whose worker has the stream,
 for good; the other one must take over. `see` returns what came of it.
@@ -78,17 +78,16 @@ class Network:
         self._mark = uuid.uuid4().hex[:5]
         self._net = f"10.{random.randrange(64, 128)}.{random.randrange(256)}"
         self.bridge = f"sl{self._mark}"
-        self.address = f"{self._net}.1"
         self._hosts: list[str] = []
 
     def build(self) -> None:
-        """Make the bridge."""
+        """Make the bridge; with an address, so that this very process reaches the hosts."""
         ip("link", "add", self.bridge, "type", "bridge")
-        ip("addr", "add", f"{self.address}/24", "dev", self.bridge)
+        ip("addr", "add", f"{self._net}.1/24", "dev", self.bridge)
         ip("link", "set", self.bridge, "up")
 
-    def host(self, name: str) -> str:
-        """Make a host, plug it in; returns its namespace."""
+    def host(self, name: str) -> tuple[str, str]:
+        """Make a host, plug it in; returns its namespace and its address."""
         space, inner, outer = f"sl{self._mark}{name}", f"in{self._mark}{name}", self._cable(name)
         self._hosts.append(name)
         ip("netns", "add", space)
@@ -97,10 +96,11 @@ class Network:
         ip("link", "set", outer, "master", self.bridge)
         ip("link", "set", outer, "up")
         within = ("netns", "exec", space, "ip")
-        ip(*within, "addr", "add", f"{self._net}.{10 + len(self._hosts)}/24", "dev", inner)
+        address = f"{self._net}.{10 + len(self._hosts)}"
+        ip(*within, "addr", "add", f"{address}/24", "dev", inner)
         ip(*within, "link", "set", inner, "up")
         ip(*within, "link", "set", "lo", "up")
-        return space
+        return space, address
 
     def cut(self, name: str) -> None:
         """Cut a host's cable: nobody is told, packets are just gone."""
@@ -203,13 +203,16 @@ async def _stage(folder: Path) -> AsyncIterator[Stage]:
     try:
         network.build()
         program = await binary.obtain(lambda _: None)
-        command = [str(program.path), "server", "start-dev", "--headless", "--log-level", "error"]
+        space, at = network.host("s")
+        address = f"{at}:7233"
+        # On all addresses that there are in its namespace: its parts find each other by loopback.
+        command = ["ip", "netns", "exec", space, str(program.path), "server", "start-dev"]
+        command += ["--headless", "--log-level", "error", "--ip", "0.0.0.0"]
         with (folder / "server.log").open("wb") as log:
-            server = subprocess.Popen([*command, "--ip", network.address], stdout=log, stderr=log)
-        address = f"{network.address}:7233"
+            server = subprocess.Popen(command, stdout=log, stderr=log)
         client = await _connected(address)
         for name in "ab":
-            hosts.append(Host(name, network.host(name), folder, address))
+            hosts.append(Host(name, network.host(name)[0], folder, address))
             pid = hosts[-1].run("worker", "streamlib.scenarios.worker", "--task-queue", queue)
             while not await polls(client, queue, identity(pid)):
                 assert hosts[-1].running["worker"].poll() is None, "a worker died"

@@ -117,11 +117,13 @@ async def runs(stream: Stream, *, at_least: int = 1) -> Runs:
 async def send_again(stream: Stream) -> None:
     """Send a workflow's first batch once more, as a client does whose acknowledgement was lost.
 
-    It goes to the run that is there by now, byte by byte as it came.
+    It goes to the run that is there by now, byte by byte as it came. Returns when the workflow has
+    seen it.
 
     Raises:
         LabError: Nobody has published to it; or as `runs`.
         RPCError: As `runs`.
+        StreamError: No worker answers.
     """
     client, workflow_id = _of(stream)
     first = (await runs(stream))[0].run_id
@@ -130,6 +132,7 @@ async def send_again(stream: Stream) -> None:
         if signal.signal_name == PUBLISH_SIGNAL:
             batch = [RawValue(payload) for payload in signal.input.payloads]
             await client.get_workflow_handle(workflow_id).signal(PUBLISH_SIGNAL, args=batch)
+            await WorkflowStreamClient.create(client, workflow_id).get_offset()
             return
     raise LabError(f"nobody has published to {workflow_id!r}.")
 

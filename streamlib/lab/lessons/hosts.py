@@ -28,21 +28,14 @@ FORGOTTEN = timedelta(hours=24)
 
 
 async def host(
-    session: Session | SmallServer,
-    *,
-    again: bool = False,
-    workflow: Any = HubWorkflow,
-    input: Any = None,
-    publisher_ttl: timedelta | None = None,
-) -> WorkflowHandle[Any, Any]:
+    session: Session, *, again: bool = False, publisher_ttl: timedelta | None = None
+) -> WorkflowHandle[HubWorkflow, str]:
     """Start a workflow that only hosts a stream, and return its handle.
 
     Args:
-        session: Where; from `lab.start()`, or `lab.start_small_server()`.
+        session: Where; from `lab.start()`.
         again: Return the one that this notebook started last, if it is still open. For after a
             kernel restart: the stream never noticed that.
-        workflow: Another workflow of the scenarios than the plain hub: one with a signal `close`.
-        input: What that one starts from.
         publisher_ttl: How long the stream remembers a publisher after its last batch; None: for
             as long as it lives.
 
@@ -58,13 +51,40 @@ async def host(
     remember(hub_id)  # before it exists: a kernel may be restarted right here
     ttl = None if publisher_ttl is None else publisher_ttl.total_seconds()
     await session.client.start_workflow(
-        workflow.run,
-        HubInput(hub_id, publisher_ttl_seconds=ttl) if workflow is HubWorkflow else input,
+        HubWorkflow.run,
+        HubInput(hub_id, publisher_ttl_seconds=ttl),
         id=hub_id,
         task_queue=session.task_queue,
         execution_timeout=FORGOTTEN,
     )
     return client_handle(session.client, hub_id)
+
+
+async def host_workflow(
+    session: Session | SmallServer, workflow: Any, input: Any
+) -> WorkflowHandle[Any, Any]:
+    """Start another workflow of the scenarios that hosts a stream, and return its handle.
+
+    `close_hosts` closes it too, by its signal `close`.
+
+    Args:
+        session: Where; from `lab.start()`, or `lab.start_small_server()`.
+        workflow: Its class.
+        input: What it starts from.
+
+    Example:
+        hub = await lab.host_workflow(session, RollingWorkflow, RollingInput(signals=5))
+    """
+    hub_id = f"stream-{uuid.uuid4().hex[:8]}"
+    remember(hub_id)  # before it exists: a kernel may be restarted right here
+    await session.client.start_workflow(
+        workflow.run,
+        input,
+        id=hub_id,
+        task_queue=session.task_queue,
+        execution_timeout=FORGOTTEN,
+    )
+    return session.client.get_workflow_handle(hub_id)
 
 
 def client_handle(client: Client, hub_id: str) -> WorkflowHandle[HubWorkflow, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import sys
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ from streamlib.scenarios.worker import identity, polls
 NAME, WORKER = "small-server", "small-worker"
 
 PORTS = 7433, 7438
-"""Where they are free: the service, and the HTTP API that can not be switched off."""
+"""From here on, every tenth: the service, and the HTTP API that can not be switched off."""
 
 READY_TIMEOUT = 45.0
 """Seconds each of the two may take until it is ready."""
@@ -65,7 +66,8 @@ async def start(*, signals: int = 50) -> SmallServer:
     async with processes.only_one(NAME):
         await _stop()
         program = await binary.obtain(_say_nothing)
-        port, http = map(first_free, PORTS)
+        begin = 10 * random.randrange(50)  # two that start at once do not take the same
+        port, http = (first_free(usual + begin) for usual in PORTS)
         command = [str(program.path), "server", "start-dev", "--headless", "--ip", HOST]
         command += ["--port", str(port), "--http-port", str(http), "--log-level", "error"]
         for setting in (

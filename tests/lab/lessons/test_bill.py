@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-import psutil
 import pytest
 from temporalio.service import RPCError
 
 from streamlib import BatchTimeoutError, WorkflowStreamClient, lab
 from streamlib.lab.machine import processes, small
-from streamlib.scenarios.hub import HubWorkflow
+from streamlib.scenarios.hub import HubInput, HubWorkflow
 
 pytestmark = pytest.mark.server
 
@@ -79,7 +78,7 @@ async def test_a_server_of_one_s_own_refuses_the_first_signal_past_its_limit_and
     session: lab.Session, own: lab.SmallServer
 ) -> None:
     """8.5."""
-    hub = await lab.host(own)
+    hub = await lab.host_workflow(own, HubWorkflow, HubInput("own"))
     stream = WorkflowStreamClient.create(
         own.client, hub.id, max_retry_duration=timedelta(seconds=1)
     )
@@ -92,18 +91,18 @@ async def test_a_server_of_one_s_own_refuses_the_first_signal_past_its_limit_and
     assert await stream.get_offset() == 20
     with pytest.raises(RPCError, match="limit for signal events"):
         await hub.signal(HubWorkflow.close)
-    hub = await lab.host(own)
+    hub = await lab.host_workflow(own, HubWorkflow, HubInput("own"))
     client = WorkflowStreamClient.create(own.client, hub.id, batch_interval=timedelta(seconds=1))
     async with client as repaired:
         for number in range(100):
             repaired.topic("tokens").publish(number)
     assert await repaired.get_offset() == 100
     assert (await lab.cost(it=repaired))["it"].signals < 20
-    pids = [found.pid for name in (small.NAME, small.WORKER) if (found := processes.find(name))]
-    assert len(pids) == 2
+    both = [found for name in (small.NAME, small.WORKER) if (found := processes.find(name))]
+    assert len(both) == 2
     await own.stop()
     await lab.stop_small_server()
-    assert not any(map(psutil.pid_exists, pids))
+    assert not any(each.alive for each in both)
     assert "small-server" not in processes.names()
     assert (await lab.status()).ok, "the notebooks' own server and worker go on"
 
