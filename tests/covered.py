@@ -36,7 +36,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Look at what was measured, once all tests have run."""
     result = yield  # pytest-cov, inside of this, has written it by now
-    if session.config.getoption("cov_source", None):
+    helps = hasattr(session.config, "workerinput")  # a process of pytest-xdist, with a part of it
+    if session.config.getoption("cov_source", None) and not helps:
         told, enough = covered()
         session.config.stash[TOLD] = told
         session.testsfailed += not enough

@@ -17,6 +17,8 @@ TESTS = [
     *("tests/server", "tests/scenarios", "tests/notebooks"),
 ]
 
+SPREAD = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+
 pytestmark = [pytest.mark.matrix, pytest.mark.timeout(1800)]
 
 
@@ -45,7 +47,7 @@ def test_it_passes_on_python(version: str) -> None:
         [python, "-m", "venv", str(environment)],
         [*pip, "--require-hashes", "-r", "requirements.lock"],
         [*pip, "--no-deps", "--no-build-isolation", "-e", "."],
-        [str(own), "-m", "pytest", "-q", *TESTS, *fast],
+        [str(own), "-m", "pytest", "-q", *SPREAD, *TESTS, *fast],
     ]
     for command in commands:
         done = subprocess.run(command, cwd=root, capture_output=True, text=True)

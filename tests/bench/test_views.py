@@ -13,6 +13,7 @@ from bench.views import ROOT, Figure, table
 
 @pytest.mark.browser
 @pytest.mark.server
+@pytest.mark.soak  # alone on the machine: other tests beside it are a load of their own
 @pytest.mark.timeout(300)
 def test_every_gate_holds(chromium: str) -> None:
     """Relaxed ones: what a slow machine that does other things too must reach."""

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -323,12 +324,14 @@ async def test_a_busy_topic_costs_the_peers_filtered_reader_history_and_ours_non
             for n in range(20):
                 stream.topic("busy").publish(n)
                 await stream.flush()
+                if kind:  # a slow machine would answer one poll with all of them
+                    await becomes(partial(polls_of, hub), lambda polls, n=n: polls > n)
             await hub.signal("say", args=["quiet", ["heard"]])
             await eventually(lambda got=got: got)
         events[name] = await polls_of(hub)
     print(f"polls in history for one quiet item beside 20 of another topic: {events}")
     assert events["ours"] == 0
-    assert events["theirs"] > 5
+    assert events["theirs"] >= 20
 
 
 async def test_reading_grows_the_peers_history_with_every_byte_and_ours_not_at_all(

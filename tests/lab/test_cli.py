@@ -157,6 +157,7 @@ async def test_a_page_of_another_origin_cannot_use_the_servers_http_api(own_home
         )
         with pytest.raises(urllib.error.HTTPError) as refused:
             await asyncio.to_thread(urllib.request.urlopen, request, timeout=10)
+        refused.value.close()
         assert refused.value.code == 403
 
 

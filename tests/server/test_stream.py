@@ -90,8 +90,8 @@ async def test_subscribers_cost_no_history_events(client: Client, start: Start) 
     assert [told(await take(s, 1)) for s in subscriptions] == [[(0, 1)]] * 20
     kinds = [event.event_type async for event in hub.fetch_history_events()]
     assert EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED not in kinds
-    # Started, and then one signal and one workflow task, each of three events.
-    assert len(kinds) <= 1 + 3 + 1 + 3
+    # Started; a workflow task, with the two events of the patch; a signal; a workflow task.
+    assert len(kinds) <= 1 + 3 + 2 + 1 + 3
     for subscription in subscriptions:
         await subscription.aclose()
 

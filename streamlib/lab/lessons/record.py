@@ -1,12 +1,15 @@
 """What a learner predicted, what happened, and which exercises are solved; kept in a file.
 
 One file in the lab's home, so that a kernel restart forgets nothing and the course's last page
-knows all notebooks. What was said first stays: a change after the result stands beside it.
+knows all notebooks; learners who share a home have one each, by `$STREAMLIB_LEARNER`. What was
+said first stays: a change after the result stands beside it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -67,11 +70,14 @@ def _keep(key: str, row: dict[str, str]) -> dict[str, str]:
 
 
 def _file() -> Path:
-    return location() / "course.json"
+    who = os.environ.get("STREAMLIB_LEARNER", "")
+    # Of any name a part that a file's name can hold, and that no two have in common.
+    part = hashlib.blake2s(who.encode(errors="replace"), digest_size=6).hexdigest()
+    return location() / (f"course-{part}.json" if who else "course.json")
 
 
 def _write(rows: Kept) -> None:
     home()
-    fresh = _file().with_suffix(".new")
+    fresh = _file().with_suffix(f".{os.getpid()}.new")  # another kernel may write at this moment
     fresh.write_text(json.dumps(rows, indent=1), encoding="utf-8")
     fresh.replace(_file())  # a reader sees the old file or the new one, never half of one

@@ -168,3 +168,14 @@ def test_one_notebook_or_all_can_be_forgotten() -> None:
     assert [*record.kept()] == ["2.1"]
     record.forget()
     assert record.kept() == {}
+
+
+def test_learners_who_share_a_home_have_a_record_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.predict("1.1", answer=1)
+    for who in ("ann", "ann/../bob", "é" * 40):
+        monkeypatch.setenv("STREAMLIB_LEARNER", who)
+        assert record.kept() == {}
+        lab.predict("1.1", answer=2)
+        assert record.kept() == {"1.1": {"said": "2"}}
+    monkeypatch.delenv("STREAMLIB_LEARNER")
+    assert record.kept() == {"1.1": {"said": "1"}}

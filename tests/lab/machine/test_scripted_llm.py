@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import math
@@ -178,9 +179,8 @@ def call(
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     headers = {"Host": host, "Content-Type": content_type}
     connection.request("POST", path, json.dumps(body), headers)
-    status = connection.getresponse().status
-    connection.close()
-    return status
+    with contextlib.closing(connection), connection.getresponse() as answer:
+        return answer.status
 
 
 async def test_no_page_of_the_web_can_talk_to_it(server: scripted.Scripted) -> None:
