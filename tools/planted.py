@@ -202,7 +202,7 @@ CORE = [
     Mutant(
         "truncated items stay in the topics' index",
         "streamlib/core/log.py",
-        "            del offsets[: bisect_left(offsets, up_to_offset)]\n",
+        "            offsets.drop_to(offsets.first + count)\n",
         "",
         "tests/core/test_log.py",
     ),
@@ -296,7 +296,7 @@ HOST = [
     Mutant(
         "the table of publishers is not carried",
         "streamlib/host/carry.py",
-        "    return log, Publishers(rows)\n",
+        "    return log, Publishers({name: _row(row) for name, row in state.publishers.items()})\n",
         "    return log, Publishers()\n",
         WORLD,
     ),
@@ -429,3 +429,120 @@ PARTS = [
 ]
 
 MUTANTS = [*SURVIVORS, *CLASSIC, *MENDS, *CORE, *HOST, *CLIENT, *PARTS]
+
+FLOW = [
+    Mutant(
+        "retention keeps one item more",
+        "streamlib/core/retention.py",
+        "bounds.append(log.end_offset - keep.max_items)",
+        "bounds.append(log.end_offset - keep.max_items - 1)",
+        WORLD,
+    ),
+    Mutant(
+        "retention lets go what a named reader has still to read",
+        "streamlib/core/readers.py",
+        "return min((row.position for row in self._rows.values()), default=None)",
+        "return max((row.position for row in self._rows.values()), default=None)",
+        "tests/core/test_readers.py",
+    ),
+    Mutant(
+        "what is retained at the roll-over counts from the new run on",
+        "streamlib/host/carry.py",
+        "times=times_json(keeper.times) if keeper else None",
+        "times=None",
+        "tests/host/test_carry.py",
+    ),
+    Mutant(
+        "a run that began without retention gets it on replay",
+        "streamlib/host/stream.py",
+        "return wanted if wanted and workflow.patched(RETENTION_PATCH) else Retention()",
+        "return wanted or Retention()",
+        "tests/server/test_replay.py",
+    ),
+    Mutant(
+        "fields that are not used make a state larger",
+        "streamlib/host/carry.py",
+        "newer = {name: None for name in unused if getattr(state, name) is None}",
+        "newer = dict[str, Any]()",
+        "tests/host/test_carry.py",
+    ),
+    Mutant(
+        "an older reader's commit moves the position",
+        "streamlib/core/readers.py",
+        "if row is None or row.token != token or position > end:",
+        "if row is None or position > end:",
+        WORLD,
+    ),
+    Mutant(
+        "a commit beyond the end is taken",
+        "streamlib/core/readers.py",
+        "if row is None or row.token != token or position > end:",
+        "if row is None or row.token != token:",
+        "tests/core/test_readers.py",
+    ),
+    Mutant(
+        "the item in hand counts as handled",
+        "streamlib/client/subscriber.py",
+        "self._named.rests(offset)",
+        "self._named.rests(offset + 1)",
+        WORLD,
+    ),
+    Mutant(
+        "a commit for every item",
+        "streamlib/client/named.py",
+        "if began >= self._last_commit + COMMIT_EVERY:",
+        "if True:",
+        "tests/client/test_named.py",
+    ),
+    Mutant(
+        "the reader that lost its name is not told",
+        "streamlib/client/named.py",
+        "raise NameLostError(feed.workflow_id, self.name, reason)",
+        "return",
+        "tests/client/test_named.py",
+    ),
+    Mutant(
+        "a commit goes to whatever log has taken the place of its own",
+        "streamlib/core/hosting.py",
+        "if told.stream_id not in (None, stream_id):",
+        "if False:",
+        "tests/client/test_named.py " + WORLD,
+    ),
+    Mutant(
+        "a receipt tells its batch's first offset",
+        "streamlib/client/receipt.py",
+        'return Outcome("stored", batch.first_offset + place)',
+        'return Outcome("stored", batch.first_offset)',
+        WORLD,
+    ),
+    Mutant(
+        "each receipt asks for itself",
+        "streamlib/client/receipt.py",
+        "if (asking := self._answers) is None:",
+        "if (asking := None) is None:",
+        "tests/client/test_receipt.py",
+    ),
+    Mutant(
+        "what a receipt told is told again to who flushes",
+        "streamlib/client/publisher.py",
+        "others = [] if told else [self._given_up]",
+        "others = [self._given_up]",
+        "tests/client/test_receipt.py",
+    ),
+    Mutant(
+        "the buffer has no bound",
+        "streamlib/core/outbox.py",
+        "return self._max_buffer is None or self._bytes + size <= self._max_buffer",
+        "return True",
+        "tests/client/test_receipt.py",
+    ),
+    Mutant(
+        "to truncate moves all that stays",
+        "streamlib/core/chunks.py",
+        "CHUNK = 256",
+        "CHUNK = 10**9",
+        "tests/core/test_chunks.py",
+    ),
+]
+
+MUTANTS = [*SURVIVORS, *CLASSIC, *MENDS, *CORE, *HOST, *CLIENT, *PARTS, *FLOW]

@@ -135,7 +135,7 @@ class Receipts:
         while True:
             if (asking := self._answers) is None:
                 asking = self._answers = asyncio.ensure_future(self._ask())
-                asking.add_done_callback(_looked_at)
+                asking.add_done_callback(self._is_answered)
             await asyncio.wait([asking])
             if asking.cancelled():
                 continue
@@ -145,15 +145,16 @@ class Receipts:
             if sequence not in self._wanted:
                 return answers  # it was asked for, and is not remembered
 
+    def _is_answered(self, asking: asyncio.Future[Any]) -> None:
+        self._answers = None
+        if not asking.cancelled():
+            asking.exception()  # looked at, also when nobody waits any more
+
     async def _ask(self) -> dict[int, Batch] | None:
-        try:
-            await asyncio.sleep(0)  # let the others say what they want
-            asked = [*self._wanted][:MOST]
-            for sequence in asked:
-                del self._wanted[sequence]
-            return await self._describe(asked)
-        finally:
-            self._answers = None
+        asked = [*self._wanted][:MOST]
+        for sequence in asked:
+            del self._wanted[sequence]
+        return await self._describe(asked)
 
     async def _describe(self, sequences: Sequence[int]) -> dict[int, Batch] | None:
         asked = DescribeInput(publisher_id=self._publisher_id, sequences=tuple(sequences))
@@ -167,12 +168,6 @@ class Receipts:
         except (NotAStreamError, StreamNotFoundError):
             return None
         return None if about.verdicts is None else {each.sequence: each for each in about.verdicts}
-
-
-def _looked_at(asking: asyncio.Future[Any]) -> None:
-    """Nobody needs to be there any more when the answer comes."""
-    if not asking.cancelled():
-        asking.exception()
 
 
 def _outcome(batch: Batch, place: int) -> Outcome:

@@ -16,7 +16,7 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.client import Client, WorkflowHandle
 
-from streamlib import WorkflowStream, WorkflowStreamClient, WorkflowStreamState
+from streamlib import Retention, WorkflowStream, WorkflowStreamClient, WorkflowStreamState
 
 from .connect import task_queue
 from .order import TASK_QUEUE
@@ -67,6 +67,12 @@ class HubWorkflow:
         """Drop all items below `up_to_offset`; past the end, the update fails and nothing else."""
         await asyncio.sleep(0)  # publish signals that came with the first task go first
         self.stream.truncate(up_to_offset)
+
+    @workflow.update
+    async def retain(self, max_items: int | None) -> None:
+        """Keep no more than the last `max_items` from now on; None: everything."""
+        await asyncio.sleep(0)
+        self.stream.retain(Retention(max_items=max_items))
 
     @workflow.signal
     def close(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import gc
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -34,10 +35,20 @@ from tests.fakes import (
 )
 from tests.world.clock import run
 
+# Some are left with items that were never sent.
+pytestmark = pytest.mark.filterwarnings("ignore::streamlib.errors.UnsentItemsWarning")
+
 Living = Callable[[FakeHost], Coroutine[Any, Any, None]]
 
 SIZE = encode_item("t", "x", PayloadConverter.default).size
 HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_left() -> Iterator[None]:
+    """What was dropped is buried before the next test, and warns nobody there."""
+    yield
+    gc.collect()
 
 
 def live(living: Living) -> FakeHost:

@@ -28,6 +28,7 @@ def record_of(about: dict[str, Any], items: list[list[Any]]) -> dict[str, Any]:
         "end_offset": about["end_offset"],
         "items": items,
         "refused": about["refused"],
+        "readers": about.get("readers"),
         "publishers": {
             name: dict(zip(COLUMNS, row, strict=True)) for name, *row in about["publishers"]
         },

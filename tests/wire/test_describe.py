@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -29,6 +30,7 @@ from streamlib.wire.describe import (
     seams_of,
 )
 from streamlib.wire.shapes import WorkflowStreamState
+from tests.wire.test_flow import junk
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
 ABOUT = {"stream_id": "s", "run_id": "r"}
@@ -337,3 +339,20 @@ def test_more_rows_than_an_answer_holds_are_cut() -> None:
 def test_a_question_that_is_none_is_refused(args: list[Any]) -> None:
     with pytest.raises(MalformedInputError, match="describe query"):
         parse_describe(args)
+
+
+def test_ten_thousand_hostile_questions_raise_nothing_but_a_refusal() -> None:
+    chance, stream, answered = random.Random(15), a_stream(), 0
+    fields = ["from_offset", "items", "batches", "publisher_id", "sequences"]
+    for _ in range(10_000):
+        asked: Any = {"publisher_id": "p", "sequences": [1, 2**63]}
+        for name in chance.sample(fields, chance.randint(0, 2)):
+            asked[name] = junk(chance)
+        args = chance.choice([[asked], [asked], [asked, 1], [junk(chance)]])
+        try:
+            rows = parse_describe(args)
+        except MalformedInputError:
+            continue
+        answered += 1
+        parse_description(description_json(rows, stream.stream, **ABOUT))
+    assert 1_000 < answered < 9_000

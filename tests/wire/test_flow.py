@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamlib.core.hosting import HostedStream
+from streamlib.core.log import Item
 from streamlib.core.readers import MOST, NAME_BYTES, ReaderRow, ReaderTold
 from streamlib.core.retention import Retention
 from streamlib.errors import InvalidReaderNameError, MalformedInputError
@@ -101,6 +103,8 @@ def junk(chance: random.Random, depth: int = 0) -> Any:
 
 def test_ten_thousand_hostile_signals_raise_nothing_but_a_refusal() -> None:
     chance, understood = random.Random(15), 0
+    stream = HostedStream(now=NOON)
+    stream.take([Item("t", "data", 1)] * 9, "p", 1, NOON)
     for _ in range(10_000):
         told: Any = dict(JOIN)
         for field in chance.sample([*JOIN], chance.randint(0, 3)):
@@ -113,6 +117,11 @@ def test_ten_thousand_hostile_signals_raise_nothing_but_a_refusal() -> None:
         understood += 1
         assert check_name(reader.name) == reader.name
         assert 0 <= reader.position < 2**63
+        stream.hear(reader, "s", NOON)
+    assert stream.log.end_offset == 9
+    assert "billing" in dict(stream.readers.items())
+    assert len(stream.readers) <= MOST
+    assert all(row.position <= 9 for _, row in stream.readers.items())
     assert 1_000 < understood < 9_000
 
 

@@ -213,6 +213,7 @@ class Follower:
         self.waits_since: float | None = None
         self.returned = False  # and nothing was read since
         self.handled: int | None = None  # by name: all before it was
+        self.alone = True  # nobody else has the same name
         self.items: Subscription[Any] | None = None
         self.feed: Feed | None = None
 
@@ -290,8 +291,9 @@ class Follower:
         """Begin where the name stands, which is nowhere beyond what was handled."""
         self.returned = True  # to whichever log there is
         await items.start()
-        mine = self.handled is not None and self.log_id == items.stream_id
-        if mine and items.position > (self.handled or 0):
+        if self.log_id != items.stream_id:  # another log by now, which has names of its own
+            self.log_id = self.handled = None
+        if self.alone and self.handled is not None and items.position > self.handled:
             self.wrong(f"(23) resumes at {items.position}, and had handled {self.handled}")
         if not items.closed:
             self.expected = items.position

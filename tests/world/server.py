@@ -97,6 +97,7 @@ class Truth:
         self.taken[publisher] = (sequence, now)
         for item in items:
             self.append(*item)
+        self.retain(now)
 
     def retain(self, at: float, *, exactly: bool = False) -> None:
         """Let go what is not to be kept, one item after the other; by age, what surely is."""
@@ -618,7 +619,6 @@ def _naively(truth: Truth, signal: tuple[str, Any, float]) -> None:
             return  # hostile, and refused
         items = [(item["topic"], value_of(item["data"])) for item in argument["items"]]
         truth.take(argument["publisher_id"], argument["sequence"], items, at)
-        truth.retain(at)
     elif name == "append":
         for item in argument:
             truth.append(*item)

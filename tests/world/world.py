@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable
 from unittest.mock import patch
 
@@ -53,6 +54,9 @@ async def _live(plan: Plan, tell: Callable[[str], None] | None) -> list[str]:
     followers = [
         Follower(server, f"r{n}", reader, calm=plan.calm) for n, reader in enumerate(plan.readers)
     ]
+    names = Counter(reader.name for reader in plan.readers)
+    for follower in followers:
+        follower.alone = names[follower.plan.name] == 1
     reading = [asyncio.ensure_future(follower.live()) for follower in followers]
     writing = [
         asyncio.ensure_future(author.live(steps))

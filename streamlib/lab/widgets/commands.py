@@ -46,6 +46,7 @@ class Commands:
         self._publishing = publishing = Publishing(observer)
         self._do: dict[str, Callable[[Content, Say], Coroutine[Any, Any, str]]] = {
             "truncate": self._truncate,
+            "retain": self._retain,
             "part": self._part,
             "publish": publishing.publish,
             "publish_pace": publishing.pace,
@@ -108,6 +109,17 @@ class Commands:
             update.cancel()
             seen.cancel()
         return f"truncated: offset {up_to} is now the oldest that the log can hold"
+
+    async def _retain(self, asked: Content, say: Say) -> str:
+        most = whole(asked, "max_items")
+        if not self._observer.seen.can_retain:
+            raise RefusedError("this workflow takes no update `retain`")
+        await patiently(
+            self._handle.execute_update("retain", most or None),
+            say,
+            lambda: f"no answer yet: it waits for a worker. {self._observer.trouble()}",
+        )
+        return f"from now on it keeps the last {most:,} items" if most else "it keeps everything"
 
     async def _until_base(self, up_to: int) -> None:
         while (about := self._observer.seen.description) is None or about.base_offset < up_to:

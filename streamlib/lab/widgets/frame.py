@@ -60,6 +60,8 @@ class Reader:
     unread: int | None = None
     pace: int = 0
     """Items a second that the view reads with it by itself."""
+    kept: bool = False
+    """Whether it is a name that the stream keeps: who reads by it may be anywhere."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ class Seen:
     ui: str = ""
     no_truncate: str = "not known yet"
     """Why the workflow cannot be asked to truncate; empty if it can."""
+    can_retain: bool = False
+    """Whether the workflow can be asked to keep so many items."""
     topics: Names = field(default_factory=Names)
     ids: Names = field(default_factory=Names)
 
@@ -142,6 +146,7 @@ def frame(seen: Seen) -> Frame:
         "parts": [[p.name, p.kind, p.pid, p.state, p.detail, list(p.actions)] for p in seen.parts],
         "ui": seen.ui,
         "truncate": {"ok": not seen.no_truncate, "why": seen.no_truncate},
+        "retain": {"ok": seen.can_retain, "says": _kept(about)},
     }
     return {**shown, **names_of(seen)}
 
@@ -310,6 +315,19 @@ def _cost(cost: Cost | None) -> Frame | None:
         return None
     used = {name: [getattr(cost, name), limit] for name, limit in LIMITS.items()}
     return {"run_began_ms": cost.began, **used, "suggested": SUGGESTED}
+
+
+def _kept(about: StreamDescription | None) -> str:
+    """What the stream keeps, in words."""
+    if about is None or (policy := about.retention) is None:
+        return ""
+    bounds = [
+        policy.max_items and f"{policy.max_items:,} items",
+        policy.max_bytes and f"{policy.max_bytes:,} bytes",
+        policy.max_age and f"what is younger than {policy.max_age}",
+        policy.until_read and "what a named reader has not handled",
+    ]
+    return f"It keeps at most {' and '.join(bound for bound in bounds if bound)}."
 
 
 def _uint32(number: int) -> int:

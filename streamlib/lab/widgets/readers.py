@@ -53,9 +53,9 @@ class Readers:
             await reader.aclose()
 
     def rows(self, seen: Seen) -> list[Reader]:
-        """A row for each, in the order of opening."""
+        """A row for each, in the order of opening; then one for each name that the stream keeps."""
         variables = background.variables(Subscription)
-        return [self.row(each, seen, variables) for each in self._open()]
+        return [*(self.row(each, seen, variables) for each in self._open()), *_kept(seen)]
 
     def row(
         self, reader: Subscription[Any], seen: Seen, variables: Mapping[int, str] | None = None
@@ -92,6 +92,29 @@ class Readers:
 
     def _key(self, reader: Subscription[Any]) -> str:
         return self._keys.setdefault(reader, f"r{len(self._keys) + 1}")
+
+
+def _kept(seen: Seen) -> list[Reader]:
+    """Where the names stand that the stream keeps: all before was handled, and told."""
+    about = seen.description
+    if about is None:
+        return []
+    return [
+        Reader(
+            key=f"name {each.name}",
+            name=each.name,
+            topics=[],
+            position=each.position,
+            lag=each.lag,
+            below=max(0, about.base_offset - each.position),
+            missed=0,
+            state=f"by name: {each.position:,} were handled, {each.lag:,} left",
+            own=False,
+            held_to=each.position,
+            kept=True,
+        )
+        for each in about.readers or ()
+    ]
 
 
 def _unread(

@@ -262,6 +262,8 @@ class Source:
             )
         except (RPCError, WorkflowQueryFailedError):
             return "the workflow does not say which updates it takes"
-        if any(update.name == "truncate" for update in about.definition.update_definitions):
+        updates = {update.name for update in about.definition.update_definitions}
+        self.seen.can_retain = "retain" in updates
+        if "truncate" in updates:
             return ""
         return f"{about.definition.type} takes no update `truncate`: it alone decides what goes"

@@ -6,9 +6,16 @@ import json
 import subprocess
 import sys
 from array import array
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from typing import Any
 
-from streamlib import ItemDescription, PublisherDescription, StreamDescription
+from streamlib import (
+    ItemDescription,
+    PublisherDescription,
+    ReaderDescription,
+    Retention,
+    StreamDescription,
+)
 from streamlib.client.watch import WaitingBatch
 from streamlib.core.ledger import Batch
 from streamlib.lab.widgets.frame import (
@@ -22,6 +29,7 @@ from streamlib.lab.widgets.frame import (
     page,
 )
 from streamlib.lab.widgets.names import NAMES, Names, shortened
+from streamlib.lab.widgets.readers import Readers
 
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 
@@ -173,3 +181,30 @@ def test_the_lab_is_there_without_jupyter_s_widgets() -> None:
         "assert not {'anywidget', 'ipywidgets', 'IPython'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_the_stream_keeps_is_told_in_words() -> None:
+    def says(**bounds: Any) -> str:
+        return str(frame(described([], retention=Retention(**bounds)))["retain"]["says"])
+
+    assert frame(Seen("w"))["retain"] == {"ok": False, "says": ""}
+    assert frame(described([]))["retain"]["says"] == ""
+    assert says(max_items=1_000) == "It keeps at most 1,000 items."
+    assert says(max_bytes=5, max_age=timedelta(hours=1), until_read=True) == (
+        "It keeps at most 5 bytes and what is younger than 1:00:00 and what a named reader has not "
+        "handled."
+    )
+
+
+def test_a_name_that_the_stream_keeps_has_a_lane_and_its_lag() -> None:
+    seen = described(
+        items(("t", None, None), ("t", None, None), first=7),
+        readers=[ReaderDescription("billing", 4, 5, "token", NOW, 3, 0)],
+    )
+    [row] = Readers("w", {}).rows(seen)
+    assert (row.name, row.position, row.lag, row.below, row.kept) == ("billing", 4, 5, 3, True)
+    assert row.state == "by name: 4 were handled, 5 left"
+    seen.readers = [row]
+    [shown] = frame(seen)["readers"]
+    assert (shown["key"], shown["kept"], shown["own"]) == ("name billing", True, False)
+    assert Readers("w", {}).rows(described([], readers=None)) == []

@@ -3,7 +3,7 @@
 /**
  * @typedef {{key: string, name: string, topics: string[], position: number, lag: number, below: number,
  *   missed: number, state: string, own: boolean, held: number, held_to: number, unread: number | null,
- *   only: number[] | null, pace: number}} Reader
+ *   only: number[] | null, pace: number, kept?: boolean}} Reader
  * @typedef {{describes: boolean, workflow_id: string, run_id: string, status: string, base: number, end: number,
  *   bytes: number, refused: number, seams: number[], run: number | null}} Stream
  * @typedef {[number, number, string, number | null, number, string]} Verdict
@@ -15,7 +15,7 @@
  *   all: {publishers: number, dropped: number}, batches: Verdict[], readers: Reader[],
  *   waiting: [number, number, number[]][], waiting_more: number, unsent: number, publishing: number,
  *   cost: any, parts: [string, string, number | null, string, string, string[]][], ui: string,
- *   truncate: {ok: boolean, why: string}}} Frame  what the kernel tells; `frame.py` builds it
+ *   truncate: {ok: boolean, why: string}, retain?: {ok: boolean, says: string}}} Frame  what the kernel tells; `frame.py` builds it
  * @typedef {import("./geometry.js").Ghost} Ghost
  */
 

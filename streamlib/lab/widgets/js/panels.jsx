@@ -306,9 +306,9 @@ function Lane({ v, r }) {
 			<i class="sv-mark" style={{ left: below ? "3.5%" : left(position) }} /></div>
 			<span class="sv-note">{where(r)}</span></div>
 		<b class="sv-num" title={topics.length ? (known ? "left to read, of its topics" : "offsets left, of all topics") : "lag"}>
-			{open ? `${known ? "" : "≤ "}${count(left_to_read)}` : "–"}</b>
+			{open || r.kept ? `${known ? "" : "≤ "}${count(left_to_read)}` : "–"}</b>
 		<canvas aria-hidden="true" ref={(node) => { if (node && v.ink) paintTrend(node, v.trends.get(key) ?? [], v.ink, v.ratio()); }} />
-		<div class="sv-tools">
+		<div class="sv-tools" hidden={r.kept}>
 			<Command v={v} action="read" ok={open} onClick={ask("read", `read ${n}`, { count: n })}>Read {count(n)}</Command>
 			<Command v={v} action="all" ok={open} onClick={ask("read", "read all", { all: true })}>Read all</Command>
 			{r.pace ? <Command v={v} action="stop" onClick={ask("pace", "stop", { rate: 0 })}>Stop ({r.pace}/s)</Command>
@@ -436,12 +436,16 @@ function Cut({ v }) {
 /** Every control previews; only the button does it. @param {Props} props */
 function Truncate({ v }) {
 	const { base, end } = v.items, { ok = false, why = "" } = v.frame.truncate ?? {}, upTo = v.preview ?? base;
+	const { ok: can = false, says = "" } = v.frame.retain ?? {};
 	const props = { v, value: upTo, min: base, max: end, then: (/** @type {number} */ n) => v.foresee(n) };
 	return <Form v={v} title="Truncate" content={{ kind: "truncate", up_to: upTo }} doing={`truncate ${upTo}`}>
 		<Field {...props} name="slide" type="range" aria-label="Truncate up to offset" />
 		<div class="sv-line"><Field {...props} label="up to" name="up_to" />
 			<Field v={v} label="keep last" name="keep" value={end - upTo} then={(/** @type {number} */ n) => v.foresee(end - n, n)} />
-			<Command v={v} action="truncate" type="submit" ok={ok && upTo > base} title={why}>Truncate</Command></div>
+			<Command v={v} action="truncate" type="submit" ok={ok && upTo > base} title={why}>Truncate</Command>
+			{can && <Command v={v} action="retain" ok={v.state !== "closed"} title="by itself, as items come; 0 keeps everything"
+				onClick={() => v.ask("playground", { kind: "retain", max_items: end - upTo }, `always keep ${end - upTo}`)}>Always</Command>}</div>
+		{says && <p class="sv-note" data-keeps={says}>{says}</p>}
 		<Foreseen v={v} />
 		{!ok && why && <p class="sv-note">{why}</p>}
 	</Form>;
