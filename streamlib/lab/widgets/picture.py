@@ -99,7 +99,7 @@ def _about(frame: Frame) -> str:
 
 def _tables(frame: Frame) -> str:
     readers = [
-        [row["name"], ", ".join(row["topics"]) or "all", row["position"], row["lag"], row["missed"]]
+        [row["name"], ", ".join(row["topics"]) or "all", row["position"], _left(row), row["missed"]]
         for row in frame["readers"]
     ]
     publishers = [
@@ -111,12 +111,23 @@ def _tables(frame: Frame) -> str:
     )
 
 
+def _left(reader: Frame) -> str:
+    """What is left for it to read, as the live view counts it: of its topics, where known."""
+    if reader["state"] != "open":
+        return "–"
+    if not reader["topics"]:
+        return f"{reader['lag']}"
+    return f"≤ {reader['lag']}" if reader["unread"] is None else f"{reader['unread']}"
+
+
 def _table(head: Iterable[str], rows: Sequence[Sequence[Any]]) -> str:
     if not rows:
         return ""
     top = "".join(f'<th style="text-align:left;padding-right:1em">{name}</th>' for name in head)
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(str(value))}</td>" for value in row) + "</tr>"
+        "<tr>"
+        + "".join(f'<td style="text-align:left">{escape(str(value))}</td>' for value in row)
+        + "</tr>"
         for row in rows[-ROWS:]
     )
     table = f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as xml
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from streamlib import ItemDescription, PublisherDescription, StreamDescription
@@ -66,8 +67,18 @@ def test_letters_and_colours_are_those_that_the_live_view_gets() -> None:
 def test_it_says_the_numbers_in_words_and_in_tables() -> None:
     html = picture(frame(seen()))
     assert "Base offset 2, end offset 6" in html
-    assert "<td>1</td>" in html
+    assert ">1</td>" in html
     assert 'aria-label="A log from offset 2 to 6. 0–1 truncated."' in html
+
+
+def test_what_is_left_for_a_reader_of_one_topic_is_counted_as_in_the_live_view() -> None:
+    looked_at = seen()
+    of = Reader("r1", "ann", ["news"], 3, 6, 0, 0, "open", False)
+    looked_at.readers = [replace(of, unread=2), replace(of, unread=None), replace(of, topics=[])]
+    looked_at.readers += [replace(of, state="ended COMPLETED")]
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", picture(frame(looked_at)))
+    at = [index for index, cell in enumerate(cells) if cell == "ann"]
+    assert [cells[index + 3] for index in at] == ["2", "≤ 6", "6", "–"]
 
 
 def test_it_brings_no_style_sheet_and_no_script_and_asks_nobody() -> None:
