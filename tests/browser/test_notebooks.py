@@ -11,7 +11,7 @@ from tests.browser.jupyter import Jupyter, Seen, open_notebook, run_command
 from tests.browser.views import View
 from tests.notebooks import running
 
-pytestmark = [pytest.mark.browser, pytest.mark.server]
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.timeout(240)]
 
 
 def photograph(page: Page, folder: Path, name: str) -> None:
@@ -93,7 +93,7 @@ def test_run_all_in_jupyterlab(
     page, seen = begun[name]
     outputs = page.locator(".jp-Notebook .jp-OutputArea-output")
     try:
-        outputs.get_by_text("all is well; left running").wait_for(timeout=60_000)
+        outputs.get_by_text("all is well; left running").wait_for(timeout=120_000)
     finally:
         photograph(page, artefacts, name)
     assert page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
