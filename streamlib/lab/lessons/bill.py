@@ -25,6 +25,9 @@ from streamlib.wire.shapes import PUBLISH_SIGNAL
 PATIENCE = 10.0
 """Seconds to wait for a run that is to come."""
 
+SETTLED = 3.0
+"""Seconds to wait for a worker that has still work to do; it may be dead."""
+
 Stream = WorkflowStreamClient | WorkflowHandle[Any, Any]
 
 _SIGNAL = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
@@ -97,6 +100,8 @@ class Bills(dict[str, Bill]):
 async def runs(stream: Stream, *, at_least: int = 1) -> Runs:
     """Return the runs of a workflow that hosts a stream, first to last.
 
+    What was sent before is in their histories, if a worker is there to take it in.
+
     Args:
         stream: Its client, or its handle; for a handle, the last `lab.start()`'s client asks.
         at_least: Wait for so many, for ten seconds at most.
@@ -143,6 +148,7 @@ async def _chain(client: Client, workflow_id: str) -> Runs:
     found = Runs()
     while run_id:
         handle = client.get_workflow_handle(workflow_id, run_id=run_id)
+        await _settles(handle)
         events = list((await handle.fetch_history()).events)
         about = await handle.describe()
         if len(events) < about.history_length:  # it may have ended between the two
@@ -152,6 +158,15 @@ async def _chain(client: Client, workflow_id: str) -> Runs:
         found.append(_run(run_id, status, size, events))
         run_id = _next(events[-1])
     return found
+
+
+async def _settles(handle: WorkflowHandle[Any, Any]) -> None:
+    """Wait until the worker has done what there was to do: what came meanwhile is no event yet."""
+    deadline = time.monotonic() + SETTLED
+    while time.monotonic() < deadline:
+        if not (await handle.describe()).raw_description.HasField("pending_workflow_task"):
+            return
+        await asyncio.sleep(0.05)
 
 
 async def cost(**streams: Stream) -> Bills:

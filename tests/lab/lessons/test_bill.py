@@ -22,8 +22,7 @@ async def hundred(session: lab.Session, every: int) -> WorkflowStreamClient:
         stream.topic("tokens").publish(f"token {number}")
         if (number + 1) % every == 0:
             await stream.flush()
-    assert await stream.get_offset() == 100
-    return stream
+    return stream  # acknowledged, and perhaps not taken in: the bill must wait for that
 
 
 async def test_a_flush_is_a_signal_and_signals_are_the_first_limit(session: lab.Session) -> None:
@@ -60,6 +59,8 @@ async def test_truncating_half_saves_no_byte_of_history(session: lab.Session) ->
     stream = await hundred(session, 10)
     hub = session.client.get_workflow_handle(stream.workflow_id)
     before = (await lab.cost(it=stream))["it"]
+    assert before.signals == 10
+    assert before.bytes > 10 * 900, "all of it is in the history by now"
     await hub.execute_update(HubWorkflow.truncate, 50)
     after = (await lab.cost(it=stream))["it"]
     assert after.bytes > before.bytes
