@@ -17,7 +17,11 @@ from typing_extensions import assert_type
 from streamlib import (
     Batch,
     ItemDescription,
+    Outcome,
     PublisherDescription,
+    ReaderDescription,
+    Receipt,
+    Retention,
     RollOverReason,
     RunSnapshot,
     StreamDescription,
@@ -72,6 +76,12 @@ async def a_typed_topic(client: WorkflowStreamClient) -> None:
     async for item in events.subscribe(from_offset=1):
         assert_type(item.data, Event)
     assert_type(client.topic("mixed"), TopicHandle[Any])
+    receipt = await events.send(Event("a"))
+    assert_type(receipt, Receipt)
+    assert_type(await receipt, Outcome)
+    by_name = events.subscribe(name="billing", rewind=3)
+    assert_type(by_name.committed, int | None)
+    await by_name.commit(5)
 
 
 async def a_description(client: WorkflowStreamClient) -> None:
@@ -85,6 +95,8 @@ async def a_description(client: WorkflowStreamClient) -> None:
     assert_type(told.items, list[ItemDescription])
     assert_type(told.items[0].publisher_id, str | None)
     assert_type(told.seams, list[int])
+    assert_type(told.retention, Retention | None)
+    assert_type(told.readers, list[ReaderDescription] | None)
 
 
 async def a_watch(client: WorkflowStreamClient) -> None:
@@ -100,6 +112,8 @@ async def rolling_over(stream: WorkflowStream) -> None:
     assert_type(stream.should_roll_over(), list[RollOverReason])
     if stream.should_roll_over():
         await stream.continue_as_new(lambda state: [state], on_too_large="truncate")
+    await stream.roll_over_when_due(lambda state: [state], until=lambda: True)
+    stream.retain(Retention(max_items=3))
 
 
 def in_the_workflow(stream: WorkflowStream) -> None:
@@ -117,6 +131,8 @@ def rejected(client: WorkflowStreamClient, stream: WorkflowStream) -> None:
     client.subscribe(from_offset="earliest")  # type: ignore[call-overload]
     client.subscribe(on_truncated="stop")  # type: ignore[call-overload]
     client.subscribe(stream_id=3)  # type: ignore[call-overload]
+    client.subscribe(name=3)  # type: ignore[call-overload]
+    stream.retain(5)  # type: ignore[arg-type]
     client.topic("a").subscribe("oldest")  # type: ignore[arg-type]
     stream.topic("events").subscribe()  # type: ignore[attr-defined]
     stream.truncate("5")  # type: ignore[arg-type]

@@ -36,14 +36,13 @@ class Chunks(Generic[T]):
         self.first = self.end = first
         self._make = make
         self._chunks: dict[int, Any] = {}
+        self._last: Any = None  # the chunk that grows
 
     def append(self, value: T) -> None:
         """Add a value at `end`."""
-        number = self.end // CHUNK
-        chunk = self._chunks.get(number)
-        if chunk is None:
-            chunk = self._chunks[number] = self._make()
-        chunk.append(value)
+        if self._last is None or self.end % CHUNK == 0:
+            self._last = self._chunks[self.end // CHUNK] = self._make()
+        self._last.append(value)
         self.end += 1
 
     def __getitem__(self, index: int) -> T:
@@ -69,4 +68,6 @@ class Chunks(Generic[T]):
             del chunk[: index - max(number * CHUNK, self.first)]
             if not chunk:
                 del self._chunks[number]
+        if not self._chunks:
+            self._last = None
         self.first = index

@@ -29,6 +29,7 @@ ANSWER_FRAME_BYTES = 512
 """What an answer has besides its items, and more."""
 
 _LINES, _A_LINE_MORE = 10, timedelta(seconds=10)
+_A_DAY = timedelta(days=1)
 
 
 class RunFacts(NamedTuple):
@@ -203,7 +204,7 @@ class HostedStream:
         """Forget idle publishers, if that was asked for, and names; now and then."""
         if now >= self._next_look:
             self.readers.prune(now, self.log.end_offset)
-            self._next_look = now + self.readers.ttl / 100
+            self._next_look = now + min(self.readers.ttl / 100, _A_DAY)
         if self._publisher_ttl is not None and now >= self._next_prune:
             self.publishers.prune(now, self._publisher_ttl)
             self._next_prune = now + self._publisher_ttl / 10

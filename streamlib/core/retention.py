@@ -22,6 +22,8 @@ from streamlib.errors import InvalidLimitsError
 _GROUPS = 100
 """Into how many parts an age is divided: so much more exactly it is not kept, nor carried."""
 
+_LONGEST = timedelta(days=36_500)
+
 
 @dataclass(frozen=True)
 class Retention:
@@ -56,8 +58,8 @@ class Retention:
             if value is not None and (type(value) is not int or value < 1):
                 raise InvalidLimitsError(name, value, "a whole number from 1 on, or None")
         age: object = self.max_age
-        if age is not None and not (isinstance(age, timedelta) and age > timedelta()):
-            raise InvalidLimitsError("max_age", age, "a timedelta above 0, or None")
+        if age is not None and not (isinstance(age, timedelta) and timedelta() < age <= _LONGEST):
+            raise InvalidLimitsError("max_age", age, f"a time above 0, up to {_LONGEST}, or None")
         if type(self.until_read) is not bool:
             raise InvalidLimitsError("until_read", self.until_read, "True or False")
         if self.until_read and not self._is_bounded:

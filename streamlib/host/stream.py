@@ -144,8 +144,8 @@ class WorkflowStream:
             )
         if limits is not None and not isinstance(limits, StreamLimits):
             raise TypeError(f"limits is {shown(limits)}, and no StreamLimits")
-        if retention is not None and not isinstance(retention, Retention):
-            raise TypeError(f"retention is {shown(retention)}, and no Retention")
+        if retention is not None:
+            _check_retention(retention)
         self._stream = _begin(
             prior_state, parts or OURS, publisher_ttl, limits, retention, reader_ttl
         )
@@ -219,7 +219,11 @@ class WorkflowStream:
         """Keep so much of the log from now on, in this run and the next ones.
 
         What is too much goes at once, and later as items come. `Retention()` keeps everything.
+
+        Raises:
+            TypeError: `retention` is none.
         """
+        _check_retention(retention)
         self._stream.keep(retention, workflow.now())
 
     def get_state(self, *, publisher_ttl: timedelta = DEFAULT_PUBLISHER_TTL) -> WorkflowStreamState:
@@ -465,6 +469,11 @@ def _begin(
         readers=carried_readers(state, log.end_offset, reader_ttl),
         keeper=carried_keeper(state, _retention(wanted), log, now),
     )
+
+
+def _check_retention(retention: object) -> None:
+    if not isinstance(retention, Retention):
+        raise TypeError(f"retention is {shown(retention)}, and no Retention")
 
 
 def _limits(wanted: StreamLimits | None) -> StreamLimits:

@@ -78,6 +78,7 @@ def test_what_all_named_readers_have_handled_goes_and_never_holds_up_the_other_b
         ({"max_bytes": 1.5}, "max_bytes"),
         ({"max_age": timedelta()}, "max_age"),
         ({"max_age": 60}, "max_age"),
+        ({"max_age": timedelta.max}, "max_age"),
         ({"until_read": 1}, "until_read"),
         ({"until_read": True}, "until_read"),
     ],

@@ -62,7 +62,7 @@ async def test_it_tells_bounds_publishers_batches_and_items(client: Client, star
         ("p", 1, "accepted", 0, 2),
         ("q", 4, "accepted", 2, 1),
         ("p", 1, "duplicate", 0, 2),  # beside the copy that won
-        ("q", 0, "refused", None, 0),
+        ("q", 5, "refused", None, 0),
         ("stranger", 0, "refused", None, 0),
     ]
     assert "items is no list" in about.batches[-1].reason

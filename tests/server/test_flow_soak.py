@@ -154,7 +154,7 @@ async def test_a_million_items_live_through_as_many_runs_as_they_need(
     count = 1_000_000
     hub = await start(hosts.FlowHub, hosts.FlowInput(max_bytes=500_000))
     stream = WorkflowStreamClient.create(
-        client, hub.id, max_buffer_bytes=3_000_000, max_batch_bytes=500_000
+        client, hub.id, max_buffer_bytes=1_000_000, max_batch_size=1_000
     )
     before, began, peak, lengths = memory(), time.time(), 0.0, list[int]()
     seen = {"items": 0, "missed": 0}

@@ -114,6 +114,8 @@ async def test_a_recorded_history_replays_and_ends_with_the_same_stream(name: st
 
 def test_the_histories_are_there() -> None:
     assert NAMES == [
+        "flow-1",
+        "flow-1-rolled",
         "hub",
         "hub-rolled",
         "limits-1",

@@ -143,6 +143,25 @@ async def test_truncate_is_the_workflow_s_own_update(
     assert (await page.ask("truncate", up_to="<b>"))["ok"] is False
 
 
+async def test_the_playground_sets_retention_and_shows_names_with_their_lag(
+    stream: WorkflowStreamClient, open_view: Open
+) -> None:
+    await publish(stream, "news", 6)
+    async with stream.subscribe(name="billing", from_offset=1):
+        page = await open_view()
+        page.look()
+        await page.frame(lambda frame: frame["retain"]["ok"])
+        assert (await page.ask("retain", max_items=2))["ok"] is True
+        shown = await page.frame(lambda frame: frame["stream"]["base"] == 4)
+        assert shown["retain"]["says"] == "It keeps at most 2 items."
+        [named] = [row for row in shown["readers"] if row["kept"]]
+        assert (named["name"], named["position"], named["lag"]) == ("billing", 1, 5)
+        assert (await page.ask("retain", max_items=0))["ok"] is True
+        await page.frame(lambda frame: frame["retain"]["says"] == "")
+        assert (await page.ask("retain", max_items=-1))["ok"] is False
+        assert (await page.ask("retain", max_items="<b>"))["ok"] is False
+
+
 async def test_a_lost_acknowledgement_makes_a_duplicate_that_is_dropped(
     stream: WorkflowStreamClient, open_view: Open
 ) -> None:
