@@ -146,9 +146,8 @@ class WorkflowStream:
             raise TypeError(f"limits is {shown(limits)}, and no StreamLimits")
         if retention is not None:
             _check_retention(retention)
-        self._stream = _begin(
-            prior_state, parts or OURS, publisher_ttl, limits, retention, reader_ttl
-        )
+        made_of = parts or OURS
+        self._stream = _begin(prior_state, made_of, publisher_ttl, limits, retention, reader_ttl)
         self._stream_id = id_of_log(_run_facts(), carried_identity(prior_state))
         self._topic_types = TopicTypes()
 
