@@ -227,7 +227,8 @@ def _offsets(items: Sequence[tuple[int, Item]]) -> str:
 
 def _raised(error: BaseException) -> str:
     text = " ".join(str(error).split())
-    return f"it raised {type(error).__name__}{f': {text}' if text else ''}."
+    said = f"it raised {type(error).__name__}{f': {text}' if text else ''}"
+    return said if said.endswith(".") else f"{said}."
 
 
 def a_log(make: Callable[[int], LogPart], program: LogProgram) -> None:

@@ -180,7 +180,7 @@ while self.base_offset < up_to_offset:
         (log(truncate=TRUNCATE.replace("if up_to_offset > self.base_offset:", "if True:")),
          "offset"),
         (log(truncate=TRUNCATE.replace("> self.end_offset", ">= self.end_offset")),
-         "After truncate(0): it raised TruncateOutOfRangeError"),
+         "Nothing was truncated. That was at `raise TruncateOutOfRangeError("),
         (log(truncate=TRUNCATE[TRUNCATE.index("if up_to_offset > self.base"):]),
          "After truncate(1): 1 is past the end, 0, and no TruncateOutOfRangeError came."),
         (log(truncate=TRUNCATE.replace("TruncateOutOfRangeError(up_to_offset, "
