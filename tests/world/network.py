@@ -31,6 +31,9 @@ EMPTY_AFTER = 20.0
 """Seconds after which the server answers a wait for events with none."""
 
 
+SEND_TIMEOUT = 5.0
+"""Seconds after which a signal without an acknowledgement is given up, as the real one is."""
+
 MOST_WAITS = 3
 """At once: one that hangs, one beside it, and one that is just given up."""
 
@@ -55,7 +58,7 @@ class SimTransport:
         if size > PAYLOAD_BYTES or any("☠" in value for value in values):
             await asyncio.sleep(0.005)
             raise BatchRefusedError(f"{size:.0f} bytes, or poison")
-        await self.server.call("send", deliver, 30.0)
+        await self.server.call("send", deliver, SEND_TIMEOUT)
 
     async def resolve(self, run_id: str, timeout: timedelta) -> Run:
         async def describe() -> Run:
@@ -136,7 +139,7 @@ class SimTransport:
             self.server.wrong.append("(22) a host that knows no names was told of one")
         if reader["action"] == "commit":
             self.server.commits.setdefault(reader["token"], []).append(self.server.now)
-        await self.server.call("send", deliver, 30.0)
+        await self.server.call("tell", deliver, SEND_TIMEOUT)
 
     async def offset(self, run_id: str, timeout: timedelta) -> int:
         return await self._ask(run_id, lambda _, host: host.log.end_offset, timeout)

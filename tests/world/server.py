@@ -194,6 +194,7 @@ class Server:
         self.appended = 0  # how often the workflow itself appended
         self.limited = False  # whether a call was ever one too many
         self.hung = False  # whether a wait for the next event ever did
+        self.told_late = False  # whether a named reader's signal ever hung until its time-out
         self.swallowed: set[Any] = set()  # what runs got, and were ended before they did it
         self.batches: dict[Any, list[Any]] = {}  # by each value: all that was sent with it
         self.read: dict[str, dict[Any, int]] = {}  # by log: where readers got what
@@ -562,6 +563,7 @@ class Server:
             raise self.trouble(Cause.RATE if fault == "rate" else Cause.BUSY, fault)
         if fault in ("lost", "hangs"):
             self.hung = self.hung or (fault == "hangs" and kind in _WAITS)
+            self.told_late = self.told_late or (fault == "hangs" and kind == "tell")
             await asyncio.sleep(timeout if fault == "hangs" else self.chance.uniform(0, 0.5))
             raise self.trouble(Cause.OUTAGE, fault)
         if fault == "delayed":  # the caller gives up, and it arrives all the same, later
@@ -575,7 +577,7 @@ class Server:
             answer = await asyncio.wait_for(do(), timeout)
         except asyncio.TimeoutError:
             raise self.trouble(Cause.OUTAGE, "timed out") from None
-        if kind == "send":  # there is a moment in which it is stored, and nobody knows
+        if kind in _SIGNALS:  # there is a moment in which it is stored, and nobody knows
             await asyncio.sleep(self.chance.uniform(0.0005, 0.003))
         if fault == "deaf":
             raise self.trouble(Cause.OUTAGE, "the reply was lost")
@@ -599,12 +601,13 @@ class Server:
 
 
 _WAITS = ("history", "poll")
+_SIGNALS = ("send", "tell")
 _COMMANDS = {"roll", "forget", "close", "fail"}
 _AT = {  # where a fault can be; the others: at every call
     "busy": ("query",),
-    "delayed": ("send",),
-    "doubled": ("send",),
-    "deaf": ("send", "query", "resolve"),
+    "delayed": _SIGNALS,
+    "doubled": _SIGNALS,
+    "deaf": (*_SIGNALS, "query", "resolve"),
 }
 
 

@@ -26,7 +26,8 @@ HUNG = 26.0
 then its time-out is the first to know."""
 
 LIMITED = 8.0
-"""The same after a rate limit, which asks everybody to slow down."""
+"""The same after a rate limit, which asks everybody to slow down, and where a named reader's signal
+hung: it joins only when that is given up."""
 
 
 def violations(plan: Plan, tell: Callable[[str], None] | None = None) -> list[str]:
@@ -69,7 +70,8 @@ async def _live(plan: Plan, tell: Callable[[str], None] | None) -> list[str]:
     await _come_to_rest(server, authors, writing)
     if plan.end:
         server.signal("close") if plan.end == "close" else server.terminate()
-    recovery = HUNG if server.hung else LIMITED if server.limited else RECOVERY
+    late = server.limited or server.told_late
+    recovery = HUNG if server.hung else LIMITED if late else RECOVERY
     await asyncio.sleep(recovery)
     slowest = 0.0
     for follower in followers:
