@@ -38,10 +38,14 @@ def home() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="streamlib-test-"))
     with pytest.MonkeyPatch.context() as patch:
         # Nobody's server, nobody's bill, and nobody's hub.
-        strangers = ("TEMPORAL_", "OPENAI_", "STREAMLIB_LEARNER", "STREAMLIB_UI", "JUPYTERHUB_")
+        ours = tuple(f"STREAMLIB_{name}" for name in ("LEARNER", "UI", "PORT"))
+        strangers = ("TEMPORAL_", "OPENAI_", "JUPYTERHUB_", *ours)
         for name in [name for name in os.environ if name.startswith(strangers)]:
             patch.delenv(name)
         patch.setenv("STREAMLIB_HOME", str(folder))
+        # What is killed in a test comes back at its port, which another process may not take.
+        number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+        patch.setenv("STREAMLIB_PORT", str(7233 + int(number)))
         patch.setenv("TEMPORAL_CONFIG_FILE", str(folder / "no-such-profile.toml"))
         yield folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -120,7 +120,13 @@ async def test_ports_that_are_all_taken(run: Run) -> None:
         "sys.exit(main(['start']))"
     )
     namespace = ["unshare", "--user", "--map-root-user", "--net", sys.executable]
-    refuses(run("-c", code, python=namespace), "no free port between 7233 and 8233")
+    program = run("-c", code, python=namespace, STREAMLIB_PORT="7233")
+    refuses(program, "no free port between 7233 and 8233")
+
+
+@pytest.mark.parametrize("port", ["x", "80", "70000", "-1", "７２３３", "1" * 500])
+async def test_a_port_that_cannot_be_is_refused(run: Run, port: str) -> None:
+    refuses(run(*LAB, "start", STREAMLIB_PORT=port), "STREAMLIB_PORT is", "1024 to 60000")
 
 
 async def test_a_database_that_is_none_is_named_and_reset_puts_it_aside(

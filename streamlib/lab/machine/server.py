@@ -35,6 +35,8 @@ HOST = "127.0.0.1"
 PORTS = {"grpc_port": 7233, "ui_port": 8233, "http_port": 7238}
 """Those of the dev server, where they are free: the service, its page, its HTTP API."""
 
+_FIRST = PORTS["grpc_port"]
+
 NO_BROWSER = "no-browser.invalid"
 """The one Host that the HTTP API answers: a name that nobody can have, so that no page in a
 browser gets in. Nothing of ours uses that API, and it can not be switched off."""
@@ -333,13 +335,24 @@ async def _choose_ports() -> dict[str, int]:
 def first_free(usual: int) -> int:
     """The usual port if it is free, else one near it.
 
+    `$STREAMLIB_PORT` moves them all: to 7333, say, and each of ours by 100.
+
     Raises:
-        ServerUnavailableError: None is.
+        ServerUnavailableError: None is, or the variable is no port.
     """
-    for port in range(usual, usual + 1000, 10):
+    first = usual + _moved_by()
+    for port in range(first, first + 1000, 10):
         if is_free(port):
             return port
-    raise ServerUnavailableError(f"no free port between {usual} and {usual + 1000}.")
+    raise ServerUnavailableError(f"no free port between {first} and {first + 1000}.")
+
+
+def _moved_by() -> int:
+    told = os.environ.get("STREAMLIB_PORT") or str(_FIRST)
+    if not (told.isascii() and told.isdecimal() and 1024 <= int(told[:6]) <= 60_000):
+        must_be = "a port from 1024 to 60000: the dev server's, or unset"
+        raise ServerUnavailableError(f"STREAMLIB_PORT is {told[:20]!r}; it must be {must_be}.")
+    return int(told) - _FIRST
 
 
 def is_free(port: int) -> bool:
