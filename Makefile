@@ -7,8 +7,6 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.10 python3.1
 BIN := .venv/bin
 UV ?= $(BIN)/uv
 UPGRADE ?=
-# Files of tests are shared out to three processes (they wait more than they work), each with a server of its own.
-SPREAD := -n 3 --dist loadfile --no-loadscope-reorder
 FAST := not server and not browser and not matrix and not soak
 
 .PHONY: help lab stop test test-all check format lock sizes widgets course mutants bench bench-quick bench-views cluster
@@ -44,7 +42,7 @@ stop: .venv/.ready
 	@$(BIN)/streamlib stop
 
 test: .venv/.ready
-	$(BIN)/python -m pytest $(SPREAD) --cov --cov-report=
+	$(BIN)/python -m pytest --cov --cov-report=
 
 test-all: test
 	$(BIN)/python -m pytest -m "soak or matrix"

@@ -149,6 +149,7 @@ async def test_by_pip(run: Run, wheel: Path, tmp_path: Path, environment: dict[s
     await works(run, [str(made / "bin" / "streamlib")], folder, environment)
 
 
+@pytest.mark.soak
 async def test_by_uvx(run: Run, wheel: Path, tmp_path: Path, environment: dict[str, str]) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()
