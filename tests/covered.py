@@ -17,7 +17,7 @@ LEAST = {"core": 100.0, "wire": 95.0, "host": 95.0, "client": 95.0}
 MEASURED = (
     *("tests/core/", "tests/wire/", "tests/host/", "tests/client/", "tests/server/test_limits"),
     *("tests/server/test_stream", "tests/server/test_describe", "tests/server/test_bad_input"),
-    *("tests/server/test_identity", "tests/server/test_watched"),
+    *("tests/server/test_identity", "tests/server/test_watched", "tests/server/test_flow.py"),
 )
 """What is measured. The others run at full speed: a workflow that is measured takes twice as long,
 and one that takes too long is given up by its worker."""
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Look at what was measured, once all tests have run."""
     result = yield  # pytest-cov, inside of this, has written it by now
-    helps = hasattr(session.config, "workerinput")  # a process of pytest-xdist, with a part of it
+    helps = hasattr(session.config, "workerinput")  # a part of a run that was shared out
     if session.config.getoption("cov_source", None) and not helps:
         told, enough = covered()
         session.config.stash[TOLD] = told
