@@ -41,7 +41,9 @@ class Review:
         head = "".join(f"<th>{name}</th>" for name in HEAD)
         return (
             f"<h3>{_text(self._title)}</h3>\n<p>{_text(self._summary())}</p>\n"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>\n"
+            # JupyterLab sets tables to the right, as numbers are: these are sentences.
+            "<style>.review :is(th, td) {text-align: left !important}</style>"
+            f"<table class='review'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>\n"
             f"<p>{_text(self._exercised())}</p>"
         )
 
