@@ -83,6 +83,9 @@ class Observer:
         """Names for publishers that the caller or the view gave, by their ids."""
         self.latest: Frame = {}
         """The frame as it was when something last changed, shown or not."""
+        self.empty = True
+        """Whether nothing of the stream was shown yet: then the first is shown out of sight too,
+        and a view has its height before somebody scrolls to it."""
         self._show = show
         self._rev = 0
         self._shown = 0
@@ -148,13 +151,15 @@ class Observer:
         return background.trouble(self.seen.parts) or self.source.trouble
 
     def _tell(self) -> None:
-        """Show what has changed, if anybody looks."""
+        """Show what has changed, if anybody looks, or if the view is empty."""
         now, told = self.frame(), self.latest
         if any(now[key] != told.get(key) for key in now if key not in ("rev", "now")):
             self._rev += 1
             self.latest = {**now, "rev": self._rev}
-        if self._looking.is_set() and self._shown != self._rev:
+        filled = self.empty and self.latest.get("stream") is not None
+        if (self._looking.is_set() or filled) and self._shown != self._rev:
             self._shown = self._rev
+            self.empty = self.empty and not filled
             self._show(self.latest)
 
     # ------------------------------------------------------------ when it looks

@@ -98,6 +98,7 @@ class StreamView(anywidget.AnyWidget):
         self._over = False
         self._observer, self._commands = self._watch(client, readers)
         first = elsewhere(self._observer.first_look, FIRST_LOOK) or self._observer.frame()
+        self._observer.empty = first.get("stream") is None
         token = secrets.token_hex(8)
         self._picture = Picture(token, lambda: self._observer)
         options = {

@@ -13,6 +13,7 @@ from temporalio.worker import Worker
 from bench.grown import GrownHub, GrownInput
 from streamlib import WorkflowStreamClient, lab
 from streamlib.lab import LabError, view
+from streamlib.lab.widgets import stream_view
 from streamlib.scenarios.hub import HubInput, HubWorkflow
 from tests.lab.widgets.page import Open, publish, until
 from tests.server import hosts
@@ -28,6 +29,18 @@ async def test_the_first_frame_is_there_when_the_view_is(
     assert page.view.frame["stream"]["end"] == 3
     assert "Base offset 0, end offset 3" in page.view._repr_mimebundle_()[0]["text/html"]
     assert repr(page.view).endswith("offsets 0 to 3>")
+
+
+async def test_a_view_out_of_sight_whose_first_look_came_late_is_filled_all_the_same(
+    stream: WorkflowStreamClient, open_view: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_view, "FIRST_LOOK", 0.0)
+    await publish(stream, "news", 3)
+    page = await open_view()
+    assert page.view.frame["stream"] is None
+    page.look(visible=False)
+    filled = await page.frame(lambda frame: frame["stream"] is not None)
+    assert filled["stream"]["end"] == 3
 
 
 async def test_a_handle_or_an_id_will_do(
