@@ -41,11 +41,17 @@ lab: .venv/.ready
 stop: .venv/.ready
 	@$(BIN)/streamlib stop
 
+# What is measured runs by itself: a worker that is measured needs the machine. The others mostly
+# wait, and are shared out.
+SHARED := -n 3 --dist loadfile --no-loadscope-reorder
+
 test: .venv/.ready
-	$(BIN)/python -m pytest --cov --cov-report=
+	$(BIN)/python -m pytest -q -m "measured and not matrix and not soak" --cov --cov-report=
+	$(BIN)/python -m pytest -q -m "not measured and not matrix and not soak" $(SHARED)
 
 test-all: test
-	$(BIN)/python -m pytest -m "soak or matrix"
+	$(BIN)/python -m pytest -q -m "(soak or matrix) and not alone" $(SHARED)
+	$(BIN)/python -m pytest -q -m "(soak or matrix) and alone"
 
 check: .venv/.ready
 	$(BIN)/ruff format --check .

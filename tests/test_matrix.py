@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -12,14 +13,14 @@ import pytest
 
 from streamlib.scenarios.home import checkout
 
-# What can differ between Pythons: the library on a server, terminal runs, kernels. The lab's
-# processes and the faults run once, on the Python of `make test`.
+# What can differ between Pythons: the library, by itself and on a server, terminal runs, kernels.
+# The lab's processes and the faults run once, on the Python of `make test`.
 TESTS = [
     *("tests/core", "tests/wire", "tests/host", "tests/client"),
-    *("tests/server", "tests/scenarios", "tests/notebooks"),
+    *("tests/server/test_stream.py", "tests/server/test_interop.py", "tests/server/test_exit.py"),
+    *("tests/server/test_flow.py", "tests/server/test_bad_input.py", "tests/server/test_replay.py"),
+    *("tests/scenarios/test_terminal.py", "tests/scenarios/test_llm.py", "tests/notebooks"),
 ]
-
-SPREAD = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 pytestmark = [pytest.mark.matrix, pytest.mark.timeout(1800)]
 
@@ -41,15 +42,18 @@ def test_it_passes_on_python(version: str) -> None:
     python = interpreter(version)
     if python is None:
         pytest.skip(f"no Python {version} here")
+    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
+        return  # all of `make test` ran on it
     environment = root / ".venvs" / version
     own = environment / "bin" / "python"
-    pip = [str(own), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    uv = [sys.executable, "-m", "uv"]
+    pip = [*uv, "pip", "install", "-q", "--python", str(own)]
     fast = sorted(str(path) for path in Path(__file__).parent.glob("test_*.py"))
     commands = [
-        [python, "-m", "venv", str(environment)],
+        [*uv, "venv", "-q", "--clear", "--python", python, str(environment)],
         [*pip, "--require-hashes", "-r", "requirements.lock"],
         [*pip, "--no-deps", "--no-build-isolation", "-e", "."],
-        [str(own), "-m", "pytest", "-q", *SPREAD, *TESTS, *fast],
+        [str(own), "-m", "pytest", "-q", *TESTS, *fast],
     ]
     run_all(commands)
 
@@ -59,7 +63,8 @@ def test_the_lowest_versions_allowed_run_the_notebooks(tmp_path: Path) -> None:
     own = tmp_path / "venv" / "bin" / "python"
     uv = [sys.executable, "-m", "uv"]
     pip = [*uv, "pip", "install", "-q", "--python", str(own)]
-    tools = ["nbclient", "pytest", "pytest-asyncio", "pytest-timeout", "pytest-cov", "hypothesis"]
+    tools = ["nbclient", "pytest", "pytest-asyncio", "pytest-timeout", "pytest-cov"]
+    tools += ["pytest-xdist", "hypothesis"]
     run_all(
         [
             [*uv, "venv", "-q", "--python", sys.executable, str(tmp_path / "venv")],
@@ -72,6 +77,8 @@ def test_the_lowest_versions_allowed_run_the_notebooks(tmp_path: Path) -> None:
 
 def run_all(commands: Sequence[Sequence[str]]) -> None:
     """In the checkout, one after the other; the first that fails fails the test."""
+    # They are no part of the run that this may be a part of.
+    env = {name: each for name, each in os.environ.items() if not name.startswith("PYTEST_")}
     for command in commands:
-        done = subprocess.run(command, cwd=checkout(), capture_output=True, text=True)
+        done = subprocess.run(command, cwd=checkout(), env=env, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"

@@ -13,7 +13,8 @@ from bench.views import ROOT, Figure, table
 
 @pytest.mark.browser
 @pytest.mark.server
-@pytest.mark.soak  # alone on the machine: other tests beside it are a load of their own
+@pytest.mark.soak
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 def test_every_gate_holds(chromium: str) -> None:
     """Relaxed ones: what a slow machine that does other things too must reach."""
@@ -33,6 +34,7 @@ def test_every_gate_holds(chromium: str) -> None:
 @pytest.mark.browser
 @pytest.mark.server
 @pytest.mark.soak
+@pytest.mark.alone
 @pytest.mark.timeout(400)
 def test_a_page_that_watches_for_two_minutes_does_not_grow(chromium: str) -> None:
     run = subprocess.run(

@@ -689,6 +689,25 @@ def test_a_cell_that_blocks_is_said_and_it_recovers(sheet: Sheet, view: View) ->
     views.says_that_a_cell_is_busy(sheet, view)
 
 
+def test_a_kernel_that_was_silent_and_is_back_is_asked_again_for_what_is_missing(
+    sheet: Sheet,
+) -> None:
+    view = sheet.show(f"shown = {EVERYTHING}\nshown")
+    view.shows(state="live", end=10, fetched=10)
+    kernel = int(sheet.run("import os, signal; print(os.getpid())"))
+    told = "shown.frame['stream']['end'] == 710"
+    begin(
+        sheet.page,
+        f"await publish('many', *range(700))\nwhile not {told}: await asyncio.sleep(0)\n"
+        # A page asks now for what the frame did not hold, and nobody hears it.
+        "time.sleep(0.5); os.kill(os.getpid(), signal.SIGSTOP)",
+    )
+    view.shows(state="gone", end=710)
+    assert view.number("fetched") < 710
+    os.kill(kernel, signal.SIGCONT)
+    view.shows(state="live", end=710, fetched=710)
+
+
 def test_a_restarted_kernel_is_said_and_the_cells_run_again(lab: Jupyter, browser: Browser) -> None:
     own = views.open_sheet(browser, lab, "restarted.ipynb")  # the others' kernel lives on
     view = own.show(EVERYTHING)

@@ -379,9 +379,11 @@ export class View {
 
 	judge() {
 		const state = stateOf(this.frame, performance.now() - this.heard, this.loop, this.broken);
-		if (state === this.state) return;
+		const before = this.state;
+		if (state === before) return;
 		this.state = state;
 		if (state === "gone") this.giveUp();
+		else if (before === "gone") this.fetchSoon();
 		this.refresh();
 	}
 
