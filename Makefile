@@ -41,16 +41,14 @@ lab: .venv/.ready
 stop: .venv/.ready
 	@$(BIN)/streamlib stop
 
-# What is measured runs by itself: a worker that is measured needs the machine. The others mostly
-# wait, and are shared out.
-SHARED := -n 3 --dist loadfile --no-loadscope-reorder
+# Most tests wait most of the time: three processes share them out.
+SHARED := -q -n 3 --dist loadfile --no-loadscope-reorder
 
 test: .venv/.ready
-	$(BIN)/python -m pytest -q -m "measured and not matrix and not soak" --cov --cov-report=
-	$(BIN)/python -m pytest -q -m "not measured and not matrix and not soak" $(SHARED)
+	$(BIN)/python -m pytest $(SHARED) --cov --cov-report=
 
 test-all: test
-	$(BIN)/python -m pytest -q -m "(soak or matrix) and not alone" $(SHARED)
+	$(BIN)/python -m pytest $(SHARED) -m "(soak or matrix) and not alone"
 	$(BIN)/python -m pytest -q -m "(soak or matrix) and alone"
 
 check: .venv/.ready

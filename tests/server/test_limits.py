@@ -43,7 +43,6 @@ MANY = {
 }
 
 
-@pytest.mark.no_cover  # large
 @pytest.mark.parametrize("reader", CLIENTS)
 @pytest.mark.parametrize(("topic", "count"), MANY.values(), ids=MANY)
 async def test_many_small_items_on_a_topic_that_travels_wide_are_read(
@@ -63,7 +62,6 @@ async def test_many_small_items_on_a_topic_that_travels_wide_are_read(
     assert await running(hub)
 
 
-@pytest.mark.no_cover  # large
 @pytest.mark.parametrize("publisher", CLIENTS)
 @pytest.mark.parametrize("reader", CLIENTS)
 async def test_the_largest_item_is_read_whoever_publishes_it_and_whoever_reads(
@@ -121,7 +119,6 @@ async def test_a_topic_too_long_is_refused_in_the_workflow_by_name(start: Start)
     assert "1,002 bytes as it travels; a name may have 1,000" in text
 
 
-@pytest.mark.no_cover  # large
 async def test_a_flood_of_refused_batches_is_counted_and_no_flood_of_lines(
     client: Client, start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
