@@ -174,6 +174,33 @@ def test_a_cut_is_foreseen_and_then_made(view: View) -> None:
     expect(cut).to_be_disabled()
 
 
+def test_it_keeps_so_many_by_itself(view: View) -> None:
+    """As many as was typed, also if there are fewer; and it can be taken back."""
+    form = view.form("Truncate")
+    keep, always = form.get_by_label("keep last"), form.get_by_role("button", name="Always")
+    keep.fill("50")
+    always.click()
+    view.said("Playground", "ok", "from now on it keeps the last 50 items")
+    keeps = form.locator("[data-keeps]")
+    expect(keeps).to_have_text("It keeps at most 50 items.")
+    view.shows(base=0, end=10)
+    keep.fill("3")
+    has(form.locator("[data-goes]"), goes=7, up_to=7)
+    always.click()
+    expect(keeps).to_have_text("It keeps at most 3 items.")
+    view.shows(base=7, end=10)
+    expect(keep).to_have_value("3")
+    view.publish("more", times=2)
+    view.shows(base=9, end=12)
+    keep.fill("0")
+    expect(always).to_be_disabled()  # to truncate all that is there is another button
+    form.get_by_role("button", name="Keep everything").click()
+    view.said("Playground", "ok", "it keeps everything")
+    expect(keeps).to_have_count(0)
+    view.publish("and more", times=2)
+    view.shows(base=9, end=14)
+
+
 def test_past_the_end_is_refused(sheet: Sheet, view: View) -> None:
     form = view.form("Truncate")
     form.get_by_label("up to", exact=True).fill("99")
@@ -235,6 +262,10 @@ def test_a_reader_of_its_own_opens_and_closes(view: View) -> None:
     view.said("Playground", "ok", "position 10")
     own = view.reader("view 1")
     has(own, position=10, lag=0, own="true")
+    lanes = [view.reader(name).locator(".sv-lane").bounding_box() for name in ("ann", "view 1")]
+    assert lanes[0] is not None
+    assert lanes[1] is not None
+    assert (lanes[0]["x"], lanes[0]["width"]) == (lanes[1]["x"], lanes[1]["width"])
     own.get_by_role("button", name="Close").click()
     expect(own).to_have_count(0)
     expect(view.reader("ann").get_by_role("button", name="Close")).to_have_count(0)
@@ -620,7 +651,9 @@ def test_a_view_not_seen_yet_has_its_height_already(sheet: Sheet) -> None:
 
 def test_without_a_stream_nothing_is_drawn_and_nothing_is_sent(sheet: Sheet) -> None:
     sheet.run("await session.client.start_workflow('Nobody', id='nobody', task_queue='nobody')")
-    view = sheet.show('lab.view("nobody", "tape", "playground")')
+    view = sheet.show('lab.view("nobody", "tape", "readers", "playground")')
+    view.form("Open a reader").get_by_role("button", name="Open").click()
+    expect(view.reader("view 1").locator(".sv-num")).to_have_text("–")  # not: nothing is left
     expect(view.panel("Tape")).to_contain_text("Nothing to draw yet")
     expect(view.tape).to_be_hidden()
     view.publish("into the void")

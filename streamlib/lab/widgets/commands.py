@@ -133,13 +133,17 @@ class Commands:
         thing = server.last() if part.kind == "server" else await workers.status(name)
         if thing is None:
             raise RefusedError(f"{name} is no longer there")
-        if action == "restart" and isinstance(thing, server.Server):
-            if part.state != "dead":
-                await thing.kill()
-            await server.start(say=_silent)
-        else:
-            await getattr(thing, action)()
+        await patiently(_act(thing, action), say, lambda: "it takes its time")
         return f"{name}: {_DONE[action]}"
+
+
+async def _act(thing: server.Server | workers.Worker, action: str) -> None:
+    if action == "restart" and isinstance(thing, server.Server):
+        if thing.alive:
+            await thing.kill()
+        await server.start(say=_silent)
+    else:
+        await getattr(thing, action)()
 
 
 _DONE = {

@@ -78,13 +78,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Cost:
-    """What the current run has used up so far. `began` in milliseconds since 1970."""
+    """What the current run has used up so far. `began` in milliseconds since 1970.
+
+    Signals and updates are counted in the run's history: None until it was read to its end. What
+    is counted only in part would look like a pace.
+    """
 
     began: int
     events: int
     bytes: int
-    signals: int
-    updates: int
+    signals: int | None
+    updates: int | None
 
 
 @dataclass

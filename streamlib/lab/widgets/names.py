@@ -7,6 +7,7 @@ given here, for the live view and for the picture alike. Pure.
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Sequence
 
@@ -20,6 +21,7 @@ PALETTE = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#0072b2", "#f
 """Okabe and Ito's colours, which all eyes tell apart; the letters say the same without them."""
 
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _LETTERS = string.ascii_uppercase + string.digits
 
 
@@ -72,6 +74,15 @@ def visible(text: str) -> str:
         return shown
     left, right = len(shown) - len(shown.lstrip(" ")), len(shown) - len(shown.rstrip(" "))
     return "␣" * left + shown.strip(" ") + ("␣" * right if shown.strip(" ") else "")
+
+
+def legible(text: str) -> str:
+    """A text of many lines, with what would turn it around, or a terminal, spelled out.
+
+    >>> legible("a\\tb\\n\\u202elive")
+    'a\\tb\\n⟨U+202E⟩live'
+    """
+    return "".join(_shown(each) if _TURNS.match(each) else each for each in text)
 
 
 def shortened(text: str, length: int = NAME_LENGTH) -> str:

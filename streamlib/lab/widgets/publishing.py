@@ -38,7 +38,7 @@ class Publishing:
         """Publish; returns when it is stored, however long that takes."""
         topic, text = str(asked.get("topic", "")), str(asked.get("text", ""))
         count = whole(asked, "count", 1, MOST_PUBLISHED)
-        await self._refuse_without_a_stream()
+        await self._refuse_without_a_stream(say)
         self._handle.lose_next = lost = bool(asked.get("lose_ack"))
         self._put(topic, text, count)
         await patiently(
@@ -58,7 +58,7 @@ class Publishing:
         self.stop()
         if not rate:
             return "stopped publishing"
-        await self._refuse_without_a_stream()
+        await self._refuse_without_a_stream(say)
         self._client.topic(topic)  # a name that cannot be one is refused here
         self._observer.seen.publishing = rate
         self._enough = asyncio.Event()
@@ -89,13 +89,17 @@ class Publishing:
         except (StreamError, RPCError):
             self._observer.seen.publishing = 0  # the stream has ended
 
-    async def _refuse_without_a_stream(self) -> None:
+    async def _refuse_without_a_stream(self, say: Say) -> None:
         """What is sent to a workflow that hosts no stream is dropped without a word."""
         seen = self._observer.seen
         if seen.description is not None or seen.undescribed_end is not None:
             return
         try:
-            await self._observer.client.get_offset()
+            await patiently(
+                self._observer.client.get_offset(),
+                say,
+                lambda: f"not sent yet: no stream has answered. {self._observer.trouble()}",
+            )
         except (NotAStreamError, StreamNotFoundError) as error:
             raise RefusedError(f"nothing was sent. {error}") from error
         except StreamError as error:

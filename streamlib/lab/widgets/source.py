@@ -150,15 +150,15 @@ class Source:
         The stream counts the batches that it took, its history what waits and other signals too.
         """
         about, watch = self.seen.description, self._watch
-        if about is not None and about.run_id == self.seen.run_id:
-            cost = replace(cost, signals=max(cost.signals, about.signals))
-        if watch is not None and watch.run_id == self.seen.run_id:
+        if watch is not None and watch.run_id == self.seen.run_id and watch.caught_up:
             cost = replace(
                 cost,
                 events=max(cost.events, watch.history_events),
-                signals=max(cost.signals, watch.signals),
+                signals=max(cost.signals or 0, watch.signals),
                 updates=watch.updates,
             )
+        if about is not None and about.run_id == self.seen.run_id and cost.signals is not None:
+            cost = replace(cost, signals=max(cost.signals, about.signals))
         return cost
 
     @property
@@ -218,6 +218,7 @@ class Source:
 
     async def _note(self, about: WorkflowExecutionDescription) -> None:
         info = about.raw_description.workflow_execution_info
+        before = self.seen.cost if about.run_id == self.seen.run_id else None
         self.seen.run = await self._number(about.run_id)  # first: the rest is of one moment
         self.seen.status = about.status.name if about.status else "RUNNING"
         self.seen.run_id = about.run_id
@@ -225,8 +226,8 @@ class Source:
             began=milliseconds(about.start_time.timestamp()),
             events=info.history_length,
             bytes=info.history_size_bytes,
-            signals=0,
-            updates=0,
+            signals=before.signals if before else None,
+            updates=before.updates if before else None,
         )
         self.seen.cost = self._counted(self.seen.cost)
         self.seen.ui = background.ui_of(self.client.workflow_id, about.run_id) or ""

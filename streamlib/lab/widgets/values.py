@@ -18,7 +18,7 @@ from temporalio.common import RawValue
 from streamlib import ItemDescription, StreamError, Subscription, WorkflowStreamItem
 from streamlib.lab.widgets.asked import PATIENCE, Buffers, Content, whole
 from streamlib.lab.widgets.frame import names_of, page
-from streamlib.lab.widgets.names import shortened, visible
+from streamlib.lab.widgets.names import legible, shortened, visible
 from streamlib.lab.widgets.observer import Observer
 from streamlib.wire.describe import MAX_ROWS
 
@@ -133,7 +133,7 @@ def value_of(payload: Payload, decode: Callable[[Payload], Any]) -> Content:
     return {
         "encoding": shortened(encoding),
         "type": kind,
-        "text": text[:VALUE_LENGTH],
+        "text": legible(text[:VALUE_LENGTH]),
         "cut": cut,
     }
 
@@ -142,7 +142,7 @@ def in_a_row(payload: Payload, decode: Callable[[Payload], Any]) -> tuple[str, s
     """A value in one short line; and the text that it is, or carries in a field `text`."""
     _, value = _decoded(payload, decode)
     text = value.get("text") if isinstance(value, dict) else value
-    running = text[:VALUE_LENGTH] if isinstance(text, str) else None
+    running = legible(text[:VALUE_LENGTH]) if isinstance(text, str) else None
     line = value if isinstance(value, str) else _as_json(value, None)
     return shortened(visible(line), SHORT_LENGTH), running
 

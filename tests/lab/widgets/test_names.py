@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamlib.lab.widgets.names import Names, letter, visible
+from streamlib.lab.widgets.names import Names, legible, letter, visible
 
 
 def letters(*topics: str) -> list[str]:
@@ -43,6 +43,11 @@ def test_a_letter_does_not_change_when_a_topic_joins() -> None:
 )
 def test_what_cannot_be_seen_is_spelled_out(name: str, shown: str) -> None:
     assert visible(name) == shown
+
+
+def test_a_text_keeps_its_lines_and_is_not_turned_around() -> None:
+    assert legible("two\n\tlines, 👩\u200d👧") == "two\n\tlines, 👩\u200d👧"
+    assert legible("\u202elive\u202c \x1b[2J") == "⟨U+202E⟩live⟨U+202C⟩ ⟨U+001B⟩[2J"
 
 
 def test_names_that_look_alike_can_be_told_apart() -> None:

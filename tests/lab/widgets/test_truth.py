@@ -15,7 +15,7 @@ from temporalio.worker import Worker
 from bench.grown import GrownHub, GrownInput
 from streamlib import WorkflowStreamClient, lab
 from streamlib.lab.machine import workers
-from streamlib.lab.widgets import background
+from streamlib.lab.widgets import asked, background
 from streamlib.scenarios.hub import HubWorkflow
 from tests.lab.widgets.page import Browser, Open, publish, until
 from tests.server import hosts
@@ -99,6 +99,40 @@ async def test_what_a_run_has_used_is_counted_though_nobody_answers(
         assert frame["stream"]["end"] == 1
     finally:
         await workers.start()
+
+
+async def test_what_is_counted_is_never_told_in_part(
+    session: lab.Session,
+    hub: WorkflowHandle[HubWorkflow, str],
+    stream: WorkflowStreamClient,
+    open_view: Open,
+) -> None:
+    """A count that grows while history is read would look like a pace, though nothing happens."""
+    for up_to in range(4):
+        await publish(stream, "news", 1)
+        await hub.execute_update(HubWorkflow.truncate, up_to)
+    page = await open_view()
+    told = [page.view.frame]
+    page.view.observe(lambda change: told.append(change["new"]), "frame")
+    page.look()
+    await page.frame(lambda frame: frame["cost"]["signals"][0] == 4)
+    costs = [frame["cost"] for frame in told if frame["cost"]]
+    assert {cost["signals"][0] for cost in costs} <= {None, 4}
+    assert {cost["updates"][0] for cost in costs} <= {None, 4}
+
+
+async def test_publishing_where_nobody_says_whether_a_stream_is_there_says_a_word(
+    session: lab.Session, open_view: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asked, "PATIENCE", 0.3)
+    nobody = f"nobody-{uuid.uuid4()}"
+    await session.client.start_workflow("Nobody", id=nobody, task_queue=nobody)
+    page = await open_view(of=nobody)
+    page.look()
+    answer = asyncio.ensure_future(page.ask("publish", topic="a", text="b", count=1))
+    await until(lambda: page.words)
+    assert page.words[0].startswith("not sent yet: no stream has answered.")
+    assert (await answer)["ok"] is False
 
 
 async def test_publishing_with_a_dead_worker_is_not_stored_until_it_is(

@@ -259,8 +259,8 @@ function paintBatches(s, p) {
 function paintBracket({ who, chosen, items, place, rows }, p, { id, seq }, first, next, before, after) {
 	const y = rows.batch, left = xOf(first, place) + 3.5, right = xOf(next, place) - 3.5;
 	const bold = chosen?.id === id && chosen.seq === seq;
-	const color = p.ink.pens[id % p.ink.pens.length], middle = (Math.max(0, left) + Math.min(p.width, right)) / 2;
-	const words = [`${who(id, 12)} #${seq}`, `${who(id, 7)} #${seq}`, `#${seq}`].find((each) => each.length * 6.1 < right - left + 2);
+	const color = p.ink.pens[id % p.ink.pens.length], from = Math.max(0, left), to = Math.min(p.width, right), middle = (from + to) / 2;
+	const words = [`${who(id, 12)} #${seq}`, `${who(id, 7)} #${seq}`, `#${seq}`].find((each) => each.length * 6.1 < to - from + 2);
 	p.path([[left, before ? y + 4 : y], [left, y + 4], [right, y + 4], [right, after ? y + 4 : y]]);
 	p.stroke(color, bold ? 2.5 : 1.25, first < items.end ? [] : [3, 3]);
 	if (words) p.text(words, middle, y + 12, color, { code: true, size: 10, weight: bold ? 700 : 400 });

@@ -151,7 +151,7 @@ function trouble(v) {
 	const { stream, trouble: why, at } = v.frame;
 	if (v.state === "gone") return GONE;
 	if (v.state === "busy") return "A cell keeps the kernel busy: the numbers wait for it.";
-	if (v.state === "stale") return `${why}.${at ? ` This picture is ${span(v.age(at))} old.` : ""} ${waiting(v.waits()) || ""}`;
+	if (v.state === "stale") return `${why.replace(/\.$/, "")}.${at ? ` This picture is ${span(v.age(at))} old.` : ""} ${waiting(v.waits()) || ""}`;
 	return stream?.describes === false && "This host does not describe itself: only its end is known.";
 }
 
@@ -259,7 +259,7 @@ function ItemsTable({ v }) {
 			const cells = item ? [short(v.topics[item.topic], 40), value ? short(value[0], 60) : "…", bytes(item.size), ...whose]
 				: ["not fetched yet", "–", "–", "–", "–"];
 			return <tr key={offset} data-offset={offset} data-selected={offset === v.selected || undefined}>
-				<th scope="row">{count(offset)}</th>{cells.map((text) => <td>{text}</td>)}</tr>;
+				<th scope="row">{count(offset)}</th>{cells.map((text, at) => <td class={at === 2 ? "sv-size" : ""}>{text}</td>)}</tr>;
 		})}
 	</Table>;
 }
@@ -275,7 +275,7 @@ function Readers({ v }) {
 	</div>;
 	return <Panel v={v} name="readers" title="Readers" note={readers.length > 0 && "lag: what is left to read"} tools={tools}>
 		{readers.length
-			? <div role="list">{readers.map((row) => <Lane key={row.key} v={v} r={row} />)}</div>
+			? <div class="sv-lanes" role="list">{readers.map((row) => <Lane key={row.key} v={v} r={row} />)}</div>
 			: <p class="sv-note">No reader is open. In a cell: <code>reader = client.subscribe()</code>, or in the playground.</p>}
 	</Panel>;
 }
@@ -291,9 +291,11 @@ function where({ state, position, below, missed, held, topics }) {
 /** @param {{v: View, r: Reader}} props */
 function Lane({ v, r }) {
 	const { base, end } = v.items, { key, name, topics, position, lag, below, held, state, own } = r, open = state === "open";
+	// Where the log ends nobody has said yet: then nobody knows what is left.
+	const log = !!v.frame.stream;
 	const of = topics.join(", ") || "all topics", n = Math.max(1, whole(v.form.count)), rate = Math.max(1, whole(v.form.rate));
 	// The lane begins with a stub for what is gone.
-	const left = (/** @type {number} */ offset) => `${9 + 90 * (end > base ? clamp((offset - base) / (end - base), 0, 1) : 1)}%`;
+	const left = (/** @type {number} */ offset) => `${9 + 90 * (end > base ? clamp((offset - base) / (end - base), 0, 1) : +log)}%`;
 	const ask = (/** @type {string} */ kind, /** @type {string} */ doing, more = {}) => () => v.ask("readers", { kind, reader: key, ...more }, `${short(name, 14)}: ${doing}`);
 	const known = !topics.length || r.unread !== null, left_to_read = topics.length ? r.unread ?? lag : lag;
 	return <div class="sv-reader" role="listitem" data-key={key} data-name={name} data-position={position} data-lag={lag} data-below={below}
@@ -301,12 +303,12 @@ function Lane({ v, r }) {
 		data-gap={(open && below > 0) || undefined}>
 		<div class="sv-who"><b title={name}>{short(name, 18)}</b><span class="sv-note" title={of}>{short(of)}</span></div>
 		<div class="sv-way"><div class="sv-lane"><i class="sv-below" data-base={base > 0 || undefined} />
-			<i class="sv-lag" style={{ left: left(position) }} />
+			{log && <i class="sv-lag" style={{ left: left(position) }} />}
 			{held > 0 && <i class="sv-held" style={{ left: left(position), right: `calc(100% - ${left(r.held_to)})` }} />}
 			<i class="sv-mark" style={{ left: below ? "3.5%" : left(position) }} /></div>
 			<span class="sv-note">{where(r)}</span></div>
 		<b class="sv-num" title={topics.length ? (known ? "left to read, of its topics" : "offsets left, of all topics") : "lag"}>
-			{open || r.kept ? `${known ? "" : "≤ "}${count(left_to_read)}` : "–"}</b>
+			{log && (open || r.kept) ? `${known ? "" : "≤ "}${count(left_to_read)}` : "–"}</b>
 		<canvas aria-hidden="true" ref={(node) => { if (node && v.ink) paintTrend(node, v.trends.get(key) ?? [], v.ink, v.ratio()); }} />
 		<div class="sv-tools" hidden={r.kept}>
 			<Command v={v} action="read" ok={open} onClick={ask("read", `read ${n}`, { count: n })}>Read {count(n)}</Command>
@@ -329,7 +331,7 @@ function Publishers({ v }) {
 		{publishers.length ? <Table label="Publishers" heads={heads}>{publishers.map(([index, id, name, seq, accepted, dropped, refused, seen]) => {
 			const last = batches.filter((batch) => index >= 0 && batch[0] === index).slice(-16);
 			return <tr key={id} data-publisher={id} data-called={name} data-sequence={seq} data-accepted={accepted} data-dropped={dropped} data-refused={refused}>
-				<th scope="row" title={id}><i class="sv-dot" style={{ background: v.ink?.pens[Math.max(0, index) % v.ink.pens.length] }} />
+				<th scope="row" title={id}><i class="sv-dot" style={{ background: index < 0 ? v.ink?.edge : v.ink?.pens[index % v.ink.pens.length] }} />
 					{name ? <><b>{short(name, 16)}</b> <span class="sv-note">{short(id, 6)}</span></> : short(id, 10)}</th>
 				{[seq, accepted, dropped, refused].map((n) => <td>{count(n)}</td>)}
 				<td>{span(v.age(seen))} ago</td><td>{last.map((batch) => <Tick v={v} batch={batch} />)}</td></tr>;
@@ -361,7 +363,7 @@ function Cost({ v }) {
 	const [left, what] = paces.sort((a, b) => a[0] - b[0])[0] ?? [], began = `began ${span(v.age(cost.run_began_ms))} ago`;
 	return <Panel v={v} name="cost" title={title} note={`${stream?.run ? `run ${stream.run}, ` : ""}${began}`}>
 		{COSTS.map(([kind, words, format]) => {
-			const [used, limit] = cost[kind], mark = cost.suggested[kind], says = `${format(used)} / ${format(limit)}`;
+			const [used, limit] = cost[kind], mark = cost.suggested[kind], says = `${used === null ? "…" : format(used)} / ${format(limit)}`;
 			return <div class="sv-cost-row" key={kind} data-cost={kind} data-used={used} data-limit={limit}
 				data-high={used > Math.min(mark ?? limit, limit * 0.8) || undefined}>
 				<span class="sv-note">{words}</span><span class="sv-num">{says}</span>
@@ -436,16 +438,18 @@ function Cut({ v }) {
 /** Every control previews; only the button does it. @param {Props} props */
 function Truncate({ v }) {
 	const { base, end } = v.items, { ok = false, why = "" } = v.frame.truncate ?? {}, upTo = v.preview ?? base;
-	const { ok: can = false, says = "" } = v.frame.retain ?? {};
+	const { ok: can = false, says = "" } = v.frame.retain ?? {}, keep = v.keeping ?? end - upTo;
+	const retain = (/** @type {number} */ n, /** @type {string} */ doing) => () => v.ask("playground", { kind: "retain", max_items: n }, doing);
 	const props = { v, value: upTo, min: base, max: end, then: (/** @type {number} */ n) => v.foresee(n) };
 	return <Form v={v} title="Truncate" content={{ kind: "truncate", up_to: upTo }} doing={`truncate ${upTo}`}>
 		<Field {...props} name="slide" type="range" aria-label="Truncate up to offset" />
 		<div class="sv-line"><Field {...props} label="up to" name="up_to" />
-			<Field v={v} label="keep last" name="keep" value={end - upTo} then={(/** @type {number} */ n) => v.foresee(end - n, n)} />
+			<Field v={v} label="keep last" name="keep" value={keep} then={(/** @type {number} */ n) => v.foresee(end - n, n)} />
 			<Command v={v} action="truncate" type="submit" ok={ok && upTo > base} title={why}>Truncate</Command>
-			{can && <Command v={v} action="retain" ok={v.state !== "closed"} title="by itself, as items come; 0 keeps everything"
-				onClick={() => v.ask("playground", { kind: "retain", max_items: end - upTo }, `always keep ${end - upTo}`)}>Always</Command>}</div>
-		{says && <p class="sv-note" data-keeps={says}>{says}</p>}
+			{can && <Command v={v} action="retain" ok={v.state !== "closed" && keep > 0} title="by itself, as items come"
+				onClick={retain(keep, `always keep ${count(keep)}`)}>Always</Command>}</div>
+		{says && <div class="sv-line"><span class="sv-note" data-keeps={says}>{says}</span>
+			{can && <Command v={v} action="keep" ok={v.state !== "closed"} onClick={retain(0, "keep everything")}>Keep everything</Command>}</div>}
 		<Foreseen v={v} />
 		{!ok && why && <p class="sv-note">{why}</p>}
 	</Form>;

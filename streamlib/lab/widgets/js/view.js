@@ -223,7 +223,7 @@ export class View {
 		}
 		this.ghosts = collectGhosts(this.ghosts, frame.batches, this.items.base, first ? -1e9 : now);
 		this.tails = tail(frame.waiting, frame.unsent);
-		this.sample(now);
+		this.sample(now - late);
 		this.changed();
 	}
 
@@ -243,6 +243,7 @@ export class View {
 		}
 		for (const kind of cost ? ["events", "bytes", "signals", "updates"] : []) {
 			const used = cost[kind][0], seen = this.costs[kind] ?? [];
+			if (used === null) continue;
 			// Less is used than before: it is a new run.
 			this.costs[kind] = [...seen.filter((each) => now - each.at < 30_000 && each.used <= used), { at: now, used }];
 		}
@@ -280,8 +281,9 @@ export class View {
 	changed() {
 		const { base, end, fetched } = this.items;
 		if (this.selected !== null && this.selected < base) this.choose();
+		// So many may be more than there are: then nothing goes yet.
 		if (this.keeping !== null) this.preview = end - this.keeping;
-		if (this.preview !== null && this.preview <= base) this.preview = this.keeping = null;
+		if (this.preview !== null && this.preview <= base) this.preview = null;
 		dress(this.root, { data: { rev: this.frame.rev, epoch: this.epoch, base, end, fetched } });
 		this.judge();
 		this.refresh();
@@ -321,7 +323,7 @@ export class View {
 			this.refresh();
 		};
 		this.log = [entry, ...this.log].slice(0, LOG);
-		this.keeping = null;
+		if (content.kind === "truncate") this.keeping = null;
 		this.sure = "";
 		if (!this.call(content, ({ kind, ok, text }) => say(text, kind === "note" ? "wait" : ok ? "ok" : "error"))) say(GONE, "error");
 		this.refresh();
