@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
 from jupyter_core.paths import jupyter_data_dir, jupyter_runtime_dir
@@ -31,6 +31,17 @@ DEFAULTS = {
     "@jupyterlab/extensionmanager-extension:plugin": {"enabled": False},
 }
 """No question about news over the first page, and no calls to anybody. Users can override it."""
+
+PROGRAM = """\
+import sys
+sys.modules["rfc3987_syntax"] = None
+import jupyterlab.commands
+jupyterlab.commands._yarn_config = lambda logger: {"yarn config": {}}
+from jupyterlab.labapp import main
+sys.exit(main())
+"""
+"""`python -m jupyterlab` without half of what it does before it answers: it builds a grammar for
+IRIs in JSON schemas, of which it has none, and asks Node.js about builds that nobody does here."""
 
 
 def check() -> None:
@@ -79,13 +90,17 @@ def others(own: Process) -> list[Process]:
     return [process for process in found if process and process.pid != own.pid]
 
 
-async def until_it_ends(lab: Process) -> None:
+async def until_it_ends(lab: Process, *, beside: Awaitable[object]) -> None:
     """Wait for its end; cancelled, end it, within ten seconds.
+
+    Args:
+        beside: What is done while it starts; if that fails, JupyterLab is ended too.
 
     Raises:
         LabError: It ended with an error.
     """
     try:
+        await beside
         await lab.gone(pause=0.2)
     finally:
         ran = lab.alive
@@ -99,9 +114,10 @@ async def until_it_ends(lab: Process) -> None:
 def _command(notebooks: Path, *, browser: bool) -> list[str]:
     root = notebooks.parent if notebooks.name == "notebooks" else notebooks
     first = (notebooks / course.FIRST).relative_to(root).as_posix()
-    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1"]
+    command = [sys.executable, "-c", PROGRAM, "--ServerApp.ip=127.0.0.1"]
     command += [f"--ServerApp.root_dir={root}", "--log-level=WARN"]
     command += ["--LabApp.news_url=None", "--LabApp.extension_manager=readonly"]
+    command += ["--LanguageServerManager.autodetect=False"]  # it runs npm, to find none
     command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     command += [f"--LabApp.default_url=/lab/tree/{first}"]
     if os.geteuid() == 0:
