@@ -55,15 +55,15 @@ async def open_lab(*, browser: bool, options: Sequence[str] = ()) -> None:
 
 
 async def _until_there_is_a_server(starting: asyncio.Task[Session]) -> None:
-    """Wait for its process, not for its answer: JupyterLab takes as long, and starts beside it.
+    """Wait for our server's process, not for its answer: JupyterLab takes as long, beside it.
 
     Not before: a kernel that was quicker than we are would start a server, which then would not
-    be ours to end.
+    be ours to end. One that is not ours must answer first, or no browser need open.
 
     Raises:
         OneLineError: There is none to be had.
     """
-    while not (starting.done() or ((found := server.last()) and found.alive)):
+    while not (starting.done() or processes.find(server.NAME)):
         await asyncio.sleep(0.02)
     if starting.done():
         starting.result()
