@@ -7,7 +7,6 @@ in `streamlib_cli.py`; what is started, in `machine/` and `jupyter.py`.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 from collections.abc import Sequence
 
@@ -15,7 +14,6 @@ from streamlib.lab import course, jupyter, session
 from streamlib.lab.doctor import doctor
 from streamlib.lab.machine import everything, processes, scripted, server, workers
 from streamlib.lab.machine.processes import Process
-from streamlib.lab.session import Session
 from streamlib.lab.status import status
 from streamlib.scenarios.connect import target
 from streamlib.scenarios.model import source
@@ -40,33 +38,15 @@ async def open_lab(*, browser: bool, options: Sequence[str] = ()) -> None:
     notebooks, done = course.folder()
     print("\n".join([*done, f"the notebooks are in {notebooks}"]))
     others: list[Process] = []
-    starting = asyncio.create_task(session.start())
     try:
-        await _until_there_is_a_server(starting)
+        await session.start()
         lab = jupyter.start(notebooks, browser=browser, options=options)
         try:
-            await jupyter.until_it_ends(lab, beside=starting)
+            await jupyter.until_it_ends(lab)
         finally:
             others = jupyter.others(lab)
     finally:
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
         await _end_ours(others)
-
-
-async def _until_there_is_a_server(starting: asyncio.Task[Session]) -> None:
-    """Wait for our server's process, not for its answer: JupyterLab takes as long, beside it.
-
-    Not before: a kernel that was quicker than we are would start a server, which then would not
-    be ours to end. One that is not ours must answer first, or no browser need open.
-
-    Raises:
-        OneLineError: There is none to be had.
-    """
-    while not (starting.done() or processes.find(server.NAME)):
-        await asyncio.sleep(0.02)
-    if starting.done():
-        starting.result()
 
 
 async def _end_ours(others: Sequence[Process]) -> None:

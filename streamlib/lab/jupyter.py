@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from jupyter_core.paths import jupyter_data_dir, jupyter_runtime_dir
@@ -90,17 +90,13 @@ def others(own: Process) -> list[Process]:
     return [process for process in found if process and process.pid != own.pid]
 
 
-async def until_it_ends(lab: Process, *, beside: Awaitable[object]) -> None:
+async def until_it_ends(lab: Process) -> None:
     """Wait for its end; cancelled, end it, within ten seconds.
-
-    Args:
-        beside: What is done while it starts; if that fails, JupyterLab is ended too.
 
     Raises:
         LabError: It ended with an error.
     """
     try:
-        await beside
         await lab.gone(pause=0.2)
     finally:
         ran = lab.alive
