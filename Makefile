@@ -35,6 +35,8 @@ help:
 	@tools/install.sh "$(PYTHON)"
 	@touch $@
 
+# Many containers set PYTHONDONTWRITEBYTECODE: then every start would compile all modules again.
+lab: export PYTHONDONTWRITEBYTECODE :=
 lab: .venv/.ready
 	@$(BIN)/streamlib lab
 

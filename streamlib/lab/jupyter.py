@@ -32,6 +32,17 @@ DEFAULTS = {
 }
 """No question about news over the first page, and no calls to anybody. Users can override it."""
 
+PROGRAM = """\
+import sys
+sys.modules["rfc3987_syntax"] = None
+import jupyterlab.commands
+jupyterlab.commands._yarn_config = lambda logger: {"yarn config": {}}
+from jupyterlab.labapp import main
+sys.exit(main())
+"""
+"""`python -m jupyterlab` without half of what it does before it answers: it builds a grammar for
+IRIs in JSON schemas, of which it has none, and asks Node.js about builds that nobody does here."""
+
 
 def check() -> None:
     """See that it can write where it must, before anything is started.
@@ -99,9 +110,10 @@ async def until_it_ends(lab: Process) -> None:
 def _command(notebooks: Path, *, browser: bool) -> list[str]:
     root = notebooks.parent if notebooks.name == "notebooks" else notebooks
     first = (notebooks / course.FIRST).relative_to(root).as_posix()
-    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1"]
+    command = [sys.executable, "-c", PROGRAM, "--ServerApp.ip=127.0.0.1"]
     command += [f"--ServerApp.root_dir={root}", "--log-level=WARN"]
     command += ["--LabApp.news_url=None", "--LabApp.extension_manager=readonly"]
+    command += ["--LanguageServerManager.autodetect=False"]  # it runs npm, to find none
     command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     command += [f"--LabApp.default_url=/lab/tree/{first}"]
     if os.geteuid() == 0:

@@ -61,6 +61,10 @@ HEARTBEATS = timedelta(seconds=1)
 """How often heartbeats reach the server at least: with the SDK's default, 80 % of a time-out of
 3 s, a busy machine is soon taken for a dead one."""
 
+BUILD = "streamlib-scenarios-without-versions"
+"""What the server is told of our code. The SDK's default is a digest of every module that is
+loaded: it reads them all, which takes as long as to import them."""
+
 
 def identity(pid: int) -> str:
     """The name under which the server lists the worker process `pid` of this machine."""
@@ -107,6 +111,7 @@ async def run_worker(
             workflows=[LLMWorkflow] if llm else workflows,
             activities=[stream_completion] if llm else ACTIVITIES,
             identity=identity(os.getpid()),
+            build_id=BUILD,
             graceful_shutdown_timeout=timedelta(milliseconds=300),
             sticky_queue_schedule_to_start_timeout=STICKY,
             max_heartbeat_throttle_interval=HEARTBEATS,

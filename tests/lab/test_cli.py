@@ -105,6 +105,15 @@ async def test_ctrl_c_on_open_leaves_what_was_there(run: Run) -> None:
     assert (pid_of("server"), pid_of("worker")) == (started.pid, worker.pid)
 
 
+async def test_no_browser_opens_where_the_configured_server_does_not_answer(run: Run) -> None:
+    program = run("-m", "streamlib.lab", "lab", TEMPORAL_ADDRESS="127.0.0.1:1")
+    assert program.ends() == 1
+    first, second = program.printed.splitlines()
+    assert first.startswith("the notebooks are in")
+    assert "127.0.0.1:1" in second
+    assert "JupyterLab" not in program.printed
+
+
 async def test_two_labs_at_once_and_one_ctrl_c_ends_only_its_own(run: Run) -> None:
     first, second = (run("-m", "streamlib.lab", "lab") for _ in range(2))
     first.until_prints("token=")
