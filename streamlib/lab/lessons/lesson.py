@@ -40,13 +40,14 @@ def predict(question: str | float, answer: object = ...) -> None:
 
     Args:
         question: Its number, as in `"1.1"`.
-        answer: A number in any spelling, or one of the question's choices.
+        answer: A number in any spelling, or one of the question's choices; None says as little
+            as `...`.
 
     Raises:
         LookupError: There is no such question.
     """
     number, asked = _question(question)
-    if answer is ...:
+    if answer is ... or answer is None:
         said = record.kept().get(number, {}).get("said")
         before = f"You said {said} before; that stays." if said else "No prediction yet."
         say(f"{number}  {before} Put yours in place of `...`, or just go on.", indent=5)
@@ -70,7 +71,11 @@ def predict(question: str | float, answer: object = ...) -> None:
 def compare(question: str | float, actual: object) -> None:
     """Show the prediction beside what happened, and keep both."""
     number, asked = _question(question)
-    came = asked.understood(actual)
+    try:
+        came = asked.understood(actual)
+    except NotAnAnswerError:  # a cell that was changed, or ran when something was down
+        say(f"{number}  it is: {shown(actual)}. That is no answer to the question; not kept.")
+        return
     row = record.came(number, came)
     if (said := row.get("said")) is None:
         print(f"{number}  it is: {came}   (you made no prediction)")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,11 +22,19 @@ Kept = dict[str, dict[str, str]]
 
 def kept() -> Kept:
     """Everything on record; empty if nothing is, or if the file cannot be read."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, RecursionError):
         found = json.loads(_file().read_text(encoding="utf-8"))
         if isinstance(found, dict):
-            return {key: row for key, row in found.items() if isinstance(row, dict)}
+            return {key: row for key, row in found.items() if _is_a_row(key, row)}
     return {}
+
+
+def _is_a_row(key: str, row: object) -> bool:
+    """Whether that was written here: anybody can write to a file."""
+    numbered = re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})+", key)
+    return (
+        bool(numbered) and isinstance(row, dict) and all(isinstance(v, str) for v in row.values())
+    )
 
 
 def predicted(question: str, answer: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ Owns the page's looks. What is on record: `record.py`.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -90,7 +91,13 @@ def review(notebook: str = "") -> Review:
 
     Args:
         notebook: Its number, such as `"01"`; empty for all.
+
+    Raises:
+        LookupError: That is no notebook's number.
     """
+    notebook = str(notebook)
+    if notebook and not re.fullmatch("0?[0-9]", notebook):
+        raise LookupError(f'no notebook {notebook!r}: give its number, as in lab.review("01")')
     rows = {key: row for key, row in kept().items() if not notebook or is_of(key, notebook)}
     exercises = [key for key in EXERCISES if not notebook or is_of(key, notebook)]
     return Review(rows, exercises, f"Notebook {notebook}" if notebook else "Your course")

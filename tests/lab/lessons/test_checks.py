@@ -36,6 +36,12 @@ CATCHES_ALL = typed(
     "        try: await asyncio.sleep(3600)\n"
     "        except BaseException: pass\n"
 )
+STARTS = typed(
+    "def next_start(item):\n"
+    "    import subprocess\n"
+    "    subprocess.Popen(['sleep', '86421'])\n"
+    "    return item.offset + 1\n"
+)
 IN_C = typed("def next_start(item): return sum(range(10**13))\n")
 FORKS = typed("def next_start(item):\n    import signal; signal.pause()\n")
 
@@ -157,6 +163,21 @@ async def test_a_dead_worker_is_named_and_no_answer_is_blamed(
     assert (await checks.judge("1.4", right)).ok
     handle = session.client.get_workflow_handle(stream.workflow_id)
     assert (await handle.describe()).status == WorkflowExecutionStatus.RUNNING
+
+
+async def test_what_an_answer_started_ends_with_its_check(session: lab.Session) -> None:
+    found = await checks.judge("1.4", STARTS)
+    assert found.ok, found.says
+    for _ in range(100):
+        if not any("86421" in each.info["cmdline"] for each in _processes()):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("a process that an answer started is left")
+
+
+def _processes() -> list[psutil.Process]:
+    """All that run; one that ended meanwhile has no command line."""
+    return [each for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"]]
 
 
 async def test_what_a_function_needs_comes_with_it(session: lab.Session) -> None:

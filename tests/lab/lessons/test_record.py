@@ -93,6 +93,28 @@ def test_before_the_result_one_may_change_ones_mind_after_it_both_stand(
     assert record.kept()["1.1"]["said"] == "3"
 
 
+def test_none_is_no_prediction(capsys: pytest.CaptureFixture[str]) -> None:
+    lab.predict("1.2", answer=None)
+    assert "No prediction yet" in printed(capsys)
+    assert record.kept() == {}
+
+
+def test_what_came_and_is_no_answer_is_said_and_not_kept(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lab.predict("5.3", answer="401")
+    lab.compare("5.3", "429, 401")  # the worker died meanwhile, say
+    said = printed(capsys)
+    assert "5.3 it is: '429, 401'. That is no answer to the question; not kept." in said
+    assert record.kept() == {"5.3": {"said": "401"}}
+
+
+@pytest.mark.parametrize("notebook", ["x", "1.1", "99", "-1", " "])
+def test_a_review_of_no_notebook_names_what_can_be_given(notebook: str) -> None:
+    with pytest.raises(LookupError, match=r'as in lab\.review\("01"\)'):
+        lab.review(notebook)
+
+
 def test_who_predicts_only_after_the_result_has_predicted_nothing() -> None:
     lab.compare("1.1", 2)
     lab.predict("1.1", answer=2)
@@ -112,13 +134,20 @@ def test_a_question_that_does_not_exist_is_named() -> None:
         lab.predict("9.9", answer=1)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"1.1": 3}', "\0"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "[]", "{", '{"1.1": 3}', "\0", "[" * 100_000),
+        *('{"abc": {}, "1.1": {"said": 3}}', '{"1": {"said": "3"}, "1.1": {"came": null}}'),
+    ],
+)
 def test_a_spoilt_file_is_as_none(content: str, own_folder: Path) -> None:
     (own_folder / "home").mkdir()
     (own_folder / "home" / "course.json").write_text(content)
     lab.predict("1.1", answer=2)
     lab.compare("1.1", 2)
     assert record.kept() == {"1.1": {"said": "2", "came": "2"}}
+    assert "as it came: 1" in repr(lab.review("01"))
 
 
 def test_the_review_shows_each_prediction_what_came_and_why_and_the_exercises() -> None:

@@ -12,6 +12,7 @@ kernel's side: `running.py`.
 from __future__ import annotations
 
 import asyncio
+import builtins
 import gc
 import os
 import pickle
@@ -28,6 +29,7 @@ from streamlib import UnsentItemsWarning
 from streamlib.lab.lessons.checks import looking
 from streamlib.lab.lessons.checks.exercises import EXERCISES
 from streamlib.lab.lessons.checks.judging import (
+    PATIENCE,
     Answer,
     Hint,
     NotYet,
@@ -75,10 +77,13 @@ class Job:
 
 def work(job: Job, pipe: Connection) -> None:
     """Do the job, send a verdict, and end this process."""
+    if hasattr(os, "setsid"):
+        os.setsid()  # a group of its own: what the answer starts, and kills, is in there
     os.environ.clear()
     os.environ.update(job.environment)
     os.chdir(job.folder)
     sys.stdout = sys.stderr = looking.Printer()
+    builtins.display = print  # type: ignore[attr-defined]  # what a notebook has
     warnings.simplefilter("ignore", UnsentItemsWarning)  # that is for a hint to say
     warnings.simplefilter("always", RuntimeWarning)
     warnings.showwarning = looking.note_warning
@@ -94,7 +99,8 @@ def work(job: Job, pipe: Connection) -> None:
         """Give signs of life, and end a call that lasts too long, wherever it is."""
         while True:
             time.sleep(BEAT)
-            if any(time.monotonic() > deadline + 1 for deadline in [*looking.deadlines]):
+            too_long = [*looking.deadlines, looking.ticked + PATIENCE]
+            if any(time.monotonic() > deadline + 1 for deadline in too_long):
                 say(_late(answer))
             with saying:
                 pipe.send(None)
@@ -111,6 +117,7 @@ def work(job: Job, pipe: Connection) -> None:
 async def _judge(job: Job, answer: Answer, say: Callable[[Verdict], None]) -> None:
     """Judge it, and say so from within the loop, whose end might wait for what never ends."""
     looking.loop = asyncio.get_running_loop()
+    ticking = asyncio.create_task(looking.tick())
     looking.loop.set_default_executor(ThreadPoolExecutor(32))  # answers that sleep, together
     try:
         streams = Streams(await connect(), job.task_queue, job.ids) if job.ids else None
@@ -122,6 +129,7 @@ async def _judge(job: Job, answer: Answer, say: Callable[[Verdict], None]) -> No
         forgotten = looking.unawaited
         says = missing_await(forgotten[0]) if forgotten else str(hint)
         found = Verdict(False, says, picture=hint.picture)
+    ticking.cancel()
     say(found)
 
 

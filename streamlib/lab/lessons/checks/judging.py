@@ -165,11 +165,18 @@ class Answer:
 
     def never_uses(self, position: int) -> bool:
         """Whether the function does nothing with its parameter at that position."""
-        return not looking.loads(self.value, [*inspect.signature(self.value).parameters][position])
+        name = self._parameter(position)
+        return name is not None and not looking.loads(self.value, name)
 
     def rebinds(self, position: int) -> bool:
         """Whether it assigns to the name of that parameter."""
-        return looking.stores(self.value, [*inspect.signature(self.value).parameters][position])
+        name = self._parameter(position)
+        return name is not None and looking.stores(self.value, name)
+
+    def _parameter(self, position: int) -> str | None:
+        """What the function calls it; None where `*args` takes it."""
+        names = [*inspect.signature(self.value).parameters]
+        return names[position] if position < len(names) else None
 
     async def call(
         self,
@@ -262,15 +269,36 @@ async def _run_each(function: Any, each: Sequence[Sequence[Any]], in_thread: boo
     return [await _run(function, args, in_thread) for args in each]
 
 
+class _CarriedError(Exception):
+    """Stands for an error that neither a task nor a thread hands on as it is."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
 async def _run(function: Any, args: Sequence[Any], in_thread: bool) -> Any:
     try:
         if in_thread and not inspect.iscoroutinefunction(function):
-            return await asyncio.to_thread(function, *args)
-        result = function(*args)
+            return await asyncio.to_thread(_called, function, args)
+        result = _called(function, args)
         is_async = inspect.iscoroutinefunction(function)
         return await result if inspect.isawaitable(result) or is_async else result
-    except (SystemExit, KeyboardInterrupt) as error:
-        raise RuntimeError(f"{type(error).__name__}: it ends the whole program") from None
+    except (Exception, asyncio.CancelledError):
+        raise
+    except BaseException as error:  # it would end the loop, or the check
+        raise _CarriedError(error) from None
+
+
+def _called(function: Any, args: Sequence[Any]) -> Any:
+    try:
+        return function(*args)
+    except StopIteration as error:  # no future takes that: whoever waits would wait for ever
+        raise _CarriedError(error) from None
+    except Exception:
+        raise
+    except BaseException as error:
+        raise _CarriedError(error) from None
 
 
 def _raised(error: BaseException, answer: Answer) -> str:
@@ -279,11 +307,26 @@ def _raised(error: BaseException, answer: Answer) -> str:
             "It asked for one more item when the stream had ended: `anext` raises "
             "StopAsyncIteration then. `async for` just ends."
         )
+    error = error.error if isinstance(error, _CarriedError) else error
     at = looking.line_of(error.__traceback__, answer.value, answer.source)
-    text = " ".join(str(error).split())
-    text = text if len(text) < 300 else f"{text[:300]}…"
+    text = _text_of(error)
     what = f"It raised {type(error).__name__}{f': {text}' if text else ''}"
-    return f"{what}{'' if what.endswith('.') else '.'}{at}"
+    what += "" if what.endswith(".") else "."
+    if isinstance(error, StopIteration):
+        what += " `next` found nothing (more): give it something else to return, or use `for`."
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        what += " That ends the whole program."
+    return f"{what}{at}"
+
+
+def _text_of(error: BaseException) -> str:
+    """What an error says, in one line that moves no cursor."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # it is anybody's code
+        return ""
+    text = text if len(text) < 300 else f"{text[:300]}…"
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def too_late(said: str, at: str) -> str:

@@ -23,7 +23,7 @@ async def _resume_after(case: Case) -> str:
     await case.publish(*topics)
     last = WorkflowStreamItem(topic=topics[at], data=f"{topics[at]} {at}", offset=at)
     result = await case.answer.call(last, in_thread=True)
-    start = returned(result, int, "an offset, a whole number from 0 on")
+    start = int(returned(result, int, "an offset, a whole number from 0 on"))
     if start < 0:
         raise Hint(f"It returned {start}. An offset is a whole number from 0 on.")
     items = await read(case.stream.subscribe(from_offset=start), case)

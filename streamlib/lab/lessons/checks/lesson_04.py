@@ -58,7 +58,7 @@ async def _cut(case: Case, *, may_be_none: bool = False) -> int:
     up_to = await case.answer.call(log, in_thread=True)
     if up_to is None and may_be_none:  # "leave it as it is"
         return log.end_offset - log.base_offset
-    up_to = returned(up_to, int, "the offset to truncate up to, a whole number")
+    up_to = int(returned(up_to, int, "the offset to truncate up to, a whole number"))
     try:
         await case.hub.execute_update(HubWorkflow.truncate, up_to)
     except WorkflowUpdateFailedError:

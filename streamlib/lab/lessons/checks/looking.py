@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import dis
 import io
+import math
 import re
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from types import CodeType, FrameType, TracebackType
@@ -25,6 +27,9 @@ late: str | Callable[[], str] = ""
 
 deadlines: list[float] = []
 """When each of the calls that are under way should be over."""
+
+ticked = math.inf
+"""When the loop last had its turn; a `__repr__` of the answer's, say, may hold it up for ever."""
 
 loop: asyncio.AbstractEventLoop | None = None
 """The loop that the answer runs in."""
@@ -44,6 +49,14 @@ class Printer(io.TextIOBase):
         if to is not None and to.tell() < MOST:
             to.write(text[:MOST])
         return len(text)
+
+
+async def tick() -> None:
+    """Note that the loop goes round, as long as it does."""
+    global ticked
+    while True:
+        ticked = time.monotonic()
+        await asyncio.sleep(0.25)
 
 
 def print_anew() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import signal
 import uuid
 from contextlib import suppress
 from typing import Any
@@ -79,9 +80,16 @@ async def _verdict(job: Job) -> Verdict | None:
         return await _listen(here, process)
     finally:
         if process.pid is not None:
-            process.kill()
+            _end(process)
             await asyncio.to_thread(process.join)
         here.close()
+
+
+def _end(process: Any) -> None:
+    """Kill it and all that the answer started: they are a group, whose leader it is."""
+    with suppress(ProcessLookupError, AttributeError):  # it has no group yet; there are none
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
 
 
 async def _listen(pipe: Any, process: Any) -> Verdict | None:
