@@ -75,6 +75,7 @@ class Job:
 
 def work(job: Job, pipe: Connection) -> None:
     """Do the job, send a verdict, and end this process."""
+    pipe.send(None)  # from here on, silence tells something of the answer
     os.environ.clear()
     os.environ.update(job.environment)
     os.chdir(job.folder)
@@ -94,7 +95,7 @@ def work(job: Job, pipe: Connection) -> None:
         """Give signs of life, and end a call that lasts too long, wherever it is."""
         while True:
             time.sleep(BEAT)
-            if any(time.monotonic() > deadline + 1 for deadline in [*looking.deadlines]):
+            if any(time.monotonic() > each.at + 1 for each in [*looking.deadlines]):
                 say(_late(answer))
             with saying:
                 pipe.send(None)
