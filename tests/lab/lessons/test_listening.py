@@ -42,10 +42,10 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_who_falls_silent_after_the_beginning_is_told_of_the_answer() -> None:
-    assert await running._listen(Pipe(None), Process()) is None
+    assert await running.listen(Pipe(None), Process()) is None
 
 
 async def test_a_process_that_never_begins_or_is_never_done_says_nothing_about_the_answer() -> None:
     for pipe in (Pipe(), Pipe(beating=True)):
-        assert await running._listen(pipe, Process()) is running.TOO_BUSY
+        assert await running.listen(pipe, Process()) is running.TOO_BUSY
     assert "says nothing about your answer" in running.TOO_BUSY.says

@@ -7,6 +7,7 @@ so. Needs no server.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sys
 import time
 from collections.abc import Callable
@@ -20,9 +21,9 @@ from streamlib.lab.lessons.checks.judging import Answer, Hint, Pure
 from streamlib.lab.lessons.own_log.laws import (
     EXAMPLES,
     UnsteadyError,
+    alone,
     get_ready,
     obey,
-    obeys_alone,
 )
 from streamlib.lab.lessons.own_log.picture import Counterexample
 
@@ -97,9 +98,10 @@ async def _obeys(step: Step, source: str, name: str) -> None:
             raise Hint(_shared(step)) from None
         except Counterexample as error:
             again = _class(_run_anew(code, name), step, name)
-            if obeys_alone(step.method, again, error.program):
+            wrong = alone(step.method, again, error.program)
+            if wrong is None:
                 raise Hint(f"{error} But alone, that is right. {_shared(step)}") from None
-            raise _told(error, step, made, code, source) from error
+            raise _told(wrong, step, made, code, source) from error
 
     def late() -> str:
         return _slow(programs) if time.monotonic() > deadline.last else ""
@@ -154,8 +156,14 @@ def _class(module: ModuleType, step: Step, name: str) -> Any:
     made = getattr(module, step.cls, None)
     if not isinstance(made, type):
         raise Hint(f"{name} defines no class `{step.cls}`.")
-    if not callable(getattr(made, step.method, None)):
+    method = getattr(made, step.method, None)
+    if not callable(method):
         raise Hint(f"`{step.cls}` has no method `{step.method}`.")
+    if inspect.iscoroutinefunction(method) or inspect.isgeneratorfunction(method):
+        raise Hint(
+            f"`{step.method}` is called, and what it returns is taken as it is: write a plain "
+            "`def`, without `async` or `yield`."
+        )
     return made
 
 

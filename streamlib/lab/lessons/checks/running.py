@@ -86,7 +86,7 @@ async def _verdict(job: Job) -> Verdict | None:
     try:
         await asyncio.to_thread(process.start)
         there.close()
-        return await _listen(here, process)
+        return await listen(here, process)
     finally:
         if process.pid is not None:
             process.kill()
@@ -94,7 +94,8 @@ async def _verdict(job: Job) -> Verdict | None:
         here.close()
 
 
-async def _listen(pipe: Any, process: Any) -> Verdict | None:
+async def listen(pipe: Any, process: Any) -> Verdict | None:
+    """What the process at that pipe says; None if it ended, or fell silent, without a word."""
     loop = asyncio.get_running_loop()
     begun = loop.time()
     until = begins = begun + BEGINS

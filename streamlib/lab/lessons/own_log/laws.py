@@ -408,10 +408,10 @@ def obey(law: str, make: Callable[..., Any], examples: int = EXAMPLES) -> None:
         raise UnsteadyError from None
 
 
-def obeys_alone(law: str, make: Callable[..., Any], program: Any) -> bool:
-    """Whether that program goes well where no other one was run before."""
+def alone(law: str, make: Callable[..., Any], program: Any) -> Counterexample | None:
+    """What is wrong with that program where no other one was run before."""
     try:
         LAWS[law](make, program)
-    except Counterexample:
-        return False
-    return True
+    except Counterexample as error:
+        return error
+    return None

@@ -123,6 +123,10 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         ("class Log:\n    def __init__(self, base_offset=0): pass\n", "has no method `append`"),
         ("raise ValueError('no')\n", "It raised ValueError: no."),
         ("class Log:\n    def append(self, item): return 0\n", "After Log(0): it raised TypeError"),
+        (log().replace("def append", "async def append"), "write a plain `def`, without `async`"),
+        (log("yield 0"), "write a plain `def`, without `async`"),
+        (log("global N\nN = globals().get('N', -1) + 1\nreturn N"),
+         "After append: the next item gets offset 0, not 1."),
         (log().replace("base_offset=0)", "base_offset=0, items=[])").replace(
             "base_offset, []", "base_offset, items"),
          "But alone, that is right. What one `Log` did"),
