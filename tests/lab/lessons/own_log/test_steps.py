@@ -114,7 +114,7 @@ async def test_a_program_that_ends_gives_the_next_one_its_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     moved: list[looking.Deadline] = []
-    monkeypatch.setattr(looking.Deadline, "gets_on", moved.append)
+    monkeypatch.setattr(looking.Deadline, "gets_on", lambda self: moved.append(self))
     monkeypatch.setattr("streamlib.lab.lessons.checks.judging.PATIENCE", 60.0)
     ok, said = await told("9.6", written("9.6", log()))
     assert ok, said
