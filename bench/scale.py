@@ -117,7 +117,11 @@ def follows(figures: Experiments) -> str:
     queries = middle(figures, FAST_1, "ours", "queries per item")
     if not (events and size and worker and server and queries):
         return ""
-    ask("batches until a roll-over is due", f"{EVENTS:,} events / {events:.3g}", EVENTS / events)
+    ask(
+        "small batches until a roll-over is due",
+        f"{EVENTS:,} events / {events:.3g}",
+        EVENTS / events,
+    )
     ask(
         "at 10 batches a second, a run lasts",
         f"{EVENTS / events:,.0f} batches / 10",
@@ -134,15 +138,15 @@ def follows(figures: Experiments) -> str:
     ask("batches a second that fill a server's core", f"1,000 / {server:.3g} s", 1000 / server)
     _ask_bulk(figures, ask)
     a_batch = 1 + queries
-    ask("actions a batch, one process that reads", f"1 signal + {queries:.3g} queries", a_batch)
+    ask("actions a batch, one process that reads", f"1 signal + {queries:.4g} queries", a_batch)
     ask(
         "such streams in a namespace, 10 batches a second each",
-        f"{ACTIONS_A_SECOND} actions a second / (10 × {a_batch:.3g})",
+        f"{ACTIONS_A_SECOND} actions a second / (10 × {a_batch:.4g})",
         math.floor(ACTIONS_A_SECOND / (10 * a_batch)),
     )
     ask(
         "actions a day, 10 batches a second, all day",
-        f"{DAY:,} × 10 × {a_batch:.3g}",
+        f"{DAY:,} × 10 × {a_batch:.4g}",
         DAY * 10 * a_batch,
     )
     ask(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -41,13 +42,24 @@ def rows(table: str) -> list[list[str]]:
 
 def test_the_arithmetic_is_done_with_the_measured_figures() -> None:
     said = {row[0]: row[1:] for row in rows(scale.follows(FIGURES))}
-    assert said["batches until a roll-over is due"] == ["4,096 events / 4", "1,024"]
+    assert said["small batches until a roll-over is due"] == ["4,096 events / 4", "1,024"]
     assert said["batches a second that fill a worker's core"] == ["1,000 / 8 s", "125"]
     assert said["actions a day, 10 batches a second, all day"] == ["86,400 × 10 × 2", "1,728,000"]
     assert said["such streams in a namespace, 10 batches a second each"][1] == "25"
     assert said["the same, at the first tier's price"][1] == "86.4 $ a day"
     assert said["deliveries a second that fill a reading core"] == ["1 s / 50 µs", "20,000"]
     assert said["memory of 10,000 readers"] == ["10,000 × 20 KB", "200 MB"]
+
+
+def test_whoever_reckons_with_the_numbers_that_stand_there_comes_to_the_same() -> None:
+    figures, _ = report.load("latest")
+    table = rows(scale.follows(figures))
+    for question, arithmetic, comes_to in table:
+        if found := re.fullmatch(r"([\d,]+) × 10 × ([\d.]+)", arithmetic):
+            actions = float(found[1].replace(",", "")) * 10 * float(found[2])
+            assert f"{actions:,.0f}" == comes_to, question
+            return
+    raise AssertionError(table)
 
 
 def test_what_was_not_measured_is_a_dash_and_no_answer() -> None:

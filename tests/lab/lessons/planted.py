@@ -468,6 +468,8 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
          "table[publisher_id] = sequence\nreturn True", "What is not higher than the last one"),
         ("if sequence == table.get(publisher_id, 0) + 1:\n    table[publisher_id] = sequence\n"
          "    return True\nreturn False", "A gap is a batch that the publisher gave up"),
+        ("if table.get(publisher_id, 0) < sequence:\n    table[publisher_id] = sequence + 1\n"
+         "    return True\nreturn False", "keep that sequence, and no other"),
         ("if sequence <= max(table.values(), default=0): return False\n"
          "table[publisher_id] = sequence\nreturn True", "Each publisher counts for itself"),
         ("if sequence <= table[publisher_id]: return False\n"
@@ -532,6 +534,8 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         ("return most_events // 4", "What of that is no batch's"),
         ("return (most_events - 1) // 4", "What of that is no batch's"),
         ("return (most_events - 3) // 4", "What of that is no batch's"),
+        ("return (most_events - 6) // 4", "What of that is no batch's"),
+        ("return (most_events - 8) // 4", "none too many"),
         ("return most_events", "What of that is no batch's"),
         ("return 1", "none too many"),
         ("return (most_events - 7) // 8", "none too many"),

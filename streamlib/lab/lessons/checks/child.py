@@ -79,6 +79,7 @@ def work(job: Job, pipe: Connection) -> None:
     """Do the job, send a verdict, and end this process."""
     if hasattr(os, "setsid"):
         os.setsid()  # a group of its own: what the answer starts, and kills, is in there
+    pipe.send(None)  # from here on, silence tells something of the answer
     os.environ.clear()
     os.environ.update(job.environment)
     os.chdir(job.folder)
@@ -99,7 +100,7 @@ def work(job: Job, pipe: Connection) -> None:
         """Give signs of life, and end a call that lasts too long, wherever it is."""
         while True:
             time.sleep(BEAT)
-            too_long = [*looking.deadlines, looking.ticked + PATIENCE]
+            too_long = [each.at for each in [*looking.deadlines]] + [looking.ticked + PATIENCE]
             if any(time.monotonic() > deadline + 1 for deadline in too_long):
                 say(_late(answer))
             with saying:

@@ -212,19 +212,21 @@ class Answer:
         late: str | Callable[[], str] = "",
         in_thread: bool = False,
         patience: float = PATIENCE,
+        deadline: looking.Deadline | None = None,
     ) -> list[Any]:
         """What it returns for each of these arguments, one call after the other, as `call`.
 
-        `patience` is for all of them together.
+        `patience` is for all of them together; a `deadline` may be moved meanwhile.
         """
         for args in each:
             self._must_take(args)
         looking.late = late
-        deadline = time.monotonic() + patience
+        deadline = deadline or looking.Deadline(patience)
         looking.deadlines.append(deadline)
         task = asyncio.ensure_future(_run_each(self.value, each, in_thread))
         try:
-            await asyncio.wait([task], timeout=patience)
+            while not task.done() and (left := deadline.at - time.monotonic()) > 0:
+                await asyncio.wait([task], timeout=left)
         finally:
             looking.deadlines.remove(deadline)
         if not task.done():

@@ -54,6 +54,11 @@ def _why(batches: list[Batch], number: int, table: dict[str, int]) -> str:
             f"{came}, the first one of that publisher, and it said False. Each publisher counts "
             "for itself, and a new one is not in the table."
         )
+    if sequence == max(before) + 1 and sequence <= table.get(publisher, 0):
+        return (
+            f"{came} after {max(before)}, and it said False. What is taken is remembered as it is: "
+            "keep that sequence, and no other."
+        )
     if sequence > max(before):
         return (
             f"{came} after {max(before)}, and it said False. A gap is a batch that the publisher "

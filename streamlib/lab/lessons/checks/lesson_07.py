@@ -223,7 +223,7 @@ def _judge_cut(up_to: int, best: int, sizes: Sequence[int], room: int) -> None:
 
 EXERCISES: dict[str, Exercise] = {
     "7.6": Exercise(_hand_over, ["tried", "again"]),
-    "7.7": Exercise(_when_to_roll, [Sized(28, 8), Sized(41, 11)]),
+    "7.7": Exercise(_when_to_roll, [Sized(30, 8), Sized(39, 11)]),
     "7.8": Exercise(
         _make_room,
         [Stuck([3, 1, 2, 4, 1], 6_000), Stuck([1, 5, 1, 1], 3_000), Stuck([1, 1, 1], 9_000)],

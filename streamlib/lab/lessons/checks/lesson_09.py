@@ -6,16 +6,25 @@ so. Needs no server.
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
 from streamlib.errors import shown
-from streamlib.lab.lessons.checks import looking
+from streamlib.lab.lessons.checks import judging, looking
 from streamlib.lab.lessons.checks.judging import Answer, Hint, Pure
-from streamlib.lab.lessons.own_log.laws import EXAMPLES, obey
+from streamlib.lab.lessons.own_log.laws import (
+    EXAMPLES,
+    UnsteadyError,
+    alone,
+    get_ready,
+    obey,
+)
 from streamlib.lab.lessons.own_log.picture import Counterexample
 
 
@@ -56,7 +65,7 @@ def _source(name: object) -> str:
     if not isinstance(name, str) or not name.endswith(".py"):
         raise Hint(f"Give the file's name, in quotes, not {shown(name)}.")
     try:
-        return Path(name).read_text(encoding="utf-8")
+        return Path(name).read_text(encoding="utf-8-sig")  # as Python does: some editors mark it
     except (OSError, UnicodeError) as error:
         raise Hint(f"{name} cannot be read: {error}.") from None
 
@@ -69,19 +78,59 @@ async def _obeys(step: Step, source: str, name: str) -> None:
         Hint: There is no such class, or it never comes to an end.
     """
     code = _compiled(source, name)
+    await asyncio.to_thread(get_ready)  # that is not the learner's time
+    deadline = looking.Deadline(judging.PATIENCE, judging.LONGEST)
+    programs = 0
 
     def tried() -> None:
-        module = ModuleType(Path(name).stem)
-        sys.modules[module.__name__] = module  # a dataclass, say, looks for it there
-        exec(code, module.__dict__)
-        made = _class(module, step, name)
+        made = _class(_run_anew(code, name), step, name)
+
+        def make(*args: Any) -> Any:
+            """What each program begins with: the one before it came to an end."""
+            nonlocal programs
+            programs += 1
+            deadline.gets_on()
+            return made(*args)
+
         try:
-            obey(step.method, made)
+            obey(step.method, make)
+        except UnsteadyError:
+            raise Hint(_shared(step)) from None
         except Counterexample as error:
-            raise _told(error, step, made, code, source) from error
+            again = _class(_run_anew(code, name), step, name)
+            wrong = alone(step.method, again, error.program)
+            if wrong is None:
+                raise Hint(f"{error} But alone, that is right. {_shared(step)}") from None
+            raise _told(wrong, step, made, code, source) from error
+
+    def late() -> str:
+        return _slow(programs) if time.monotonic() > deadline.last else ""
 
     run = Answer(_Running(code, tried), source)
-    await run.calls([()], lets=(Counterexample, Hint), in_thread=True)
+    await run.calls([()], lets=(Counterexample, Hint), in_thread=True, late=late, deadline=deadline)
+
+
+def _run_anew(code: CodeType, name: str) -> ModuleType:
+    module = ModuleType(Path(name).stem)
+    sys.modules[module.__name__] = module  # a dataclass, say, looks for it there
+    exec(code, module.__dict__)
+    return module
+
+
+def _shared(step: Step) -> str:
+    """What is behind a program that goes wrong only after others."""
+    return (
+        f"What one `{step.cls}` did shows in the next one: they share something, such as a list or "
+        "a dict that is a default argument, an attribute of the class, or a global. Make it in "
+        "`__init__`, for each its own."
+    )
+
+
+def _slow(programs: int) -> str:
+    return (
+        f"It had got to program {programs}, and was not stuck: it is slow, or this machine is busy "
+        "just now. Then run this cell again."
+    )
 
 
 class _Running:
@@ -107,8 +156,14 @@ def _class(module: ModuleType, step: Step, name: str) -> Any:
     made = getattr(module, step.cls, None)
     if not isinstance(made, type):
         raise Hint(f"{name} defines no class `{step.cls}`.")
-    if not callable(getattr(made, step.method, None)):
+    method = getattr(made, step.method, None)
+    if not callable(method):
         raise Hint(f"`{step.cls}` has no method `{step.method}`.")
+    if inspect.iscoroutinefunction(method) or inspect.isgeneratorfunction(method):
+        raise Hint(
+            f"`{step.method}` is called, and what it returns is taken as it is: write a plain "
+            "`def`, without `async` or `yield`."
+        )
     return made
 
 

@@ -25,7 +25,29 @@ MOST = 4000
 late: str | Callable[[], str] = ""
 """What the call that runs just now wants said if it never ends."""
 
-deadlines: list[float] = []
+
+class Deadline:
+    """When a call should be over: `patience` seconds from now, or after it last got on.
+
+    Args:
+        patience: Seconds.
+        longest: Seconds in all, however often it gets on.
+    """
+
+    def __init__(self, patience: float, longest: float = 0.0) -> None:
+        now = time.monotonic()
+        self._patience = patience
+        self.last = now + max(patience, longest)
+        """It is not moved beyond this."""
+        self.at = now + patience
+        """In the time of `time.monotonic`."""
+
+    def gets_on(self) -> None:
+        """Something of it is done: on a busy machine, that takes its time."""
+        self.at = min(time.monotonic() + self._patience, self.last)
+
+
+deadlines: list[Deadline] = []
 """When each of the calls that are under way should be over."""
 
 ticked = math.inf

@@ -29,6 +29,10 @@ from streamlib.scenarios.hub import HubWorkflow
 SILENCE = 8.5
 """Seconds without a sign of life after which a process is killed: it may be unable to give one."""
 
+BEGINS = 30.0
+"""Seconds that a process may take until it begins, on the busiest of machines: nothing of the
+answer has run by then."""
+
 LONGEST = 60.0
 """Seconds that a check may take in all, on the busiest of machines."""
 
@@ -39,6 +43,12 @@ NO_VERDICT = Verdict(
     False,
     f"It did not come to an end within {SILENCE:g} s, or ended its whole process: that was "
     "stopped, and this notebook is unharmed.",
+)
+
+TOO_BUSY = Verdict(
+    False,
+    "This says nothing about your answer: the check was not done in time, on a machine that is "
+    "busy. Run this cell again.",
 )
 
 
@@ -77,7 +87,7 @@ async def _verdict(job: Job) -> Verdict | None:
     try:
         await asyncio.to_thread(process.start)
         there.close()
-        return await _listen(here, process)
+        return await listen(here, process)
     finally:
         if process.pid is not None:
             _end(process)
@@ -92,13 +102,15 @@ def _end(process: Any) -> None:
     process.kill()
 
 
-async def _listen(pipe: Any, process: Any) -> Verdict | None:
+async def listen(pipe: Any, process: Any) -> Verdict | None:
+    """What the process at that pipe says; None if it ended, or fell silent, without a word."""
     loop = asyncio.get_running_loop()
-    begun = heard = loop.time()
-    while loop.time() < min(heard + SILENCE, begun + LONGEST):
+    begun = loop.time()
+    until = begins = begun + BEGINS
+    while loop.time() < min(until, begun + LONGEST):
         alive = process.is_alive()
         while pipe.poll():
-            heard = loop.time()
+            until = loop.time() + SILENCE
             try:
                 said: Verdict | None = pipe.recv()
             except EOFError:
@@ -108,7 +120,8 @@ async def _listen(pipe: Any, process: Any) -> Verdict | None:
         if not alive:
             return None
         await asyncio.sleep(0.02)
-    return None
+    silent = until != begins and until < begun + LONGEST
+    return None if silent else TOO_BUSY
 
 
 def _method() -> str:

@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from functools import cache
 from typing import Any, NamedTuple
 
-from streamlib.core.log import Item, Page
+from streamlib.core.log import Item, Log, Page
 from streamlib.core.parts import LogPart, PublishersPart
 from streamlib.errors import TruncateOutOfRangeError, shown
 from streamlib.lab.lessons.own_log.picture import END, GONE, NEXT, Counterexample, Row, drawn
@@ -357,6 +357,15 @@ LAWS: dict[str, Law] = {
 """What is written in each step, and what it must do."""
 
 
+class UnsteadyError(Exception):
+    """The same operations did not always do the same."""
+
+
+def get_ready() -> None:
+    """Import all that `obey` needs, some of it late: that takes its time on a busy machine."""
+    obey("append", Log, examples=1)
+
+
 def obey(law: str, make: Callable[..., Any], examples: int = EXAMPLES) -> None:
     """Try an implementation on random programs.
 
@@ -367,6 +376,7 @@ def obey(law: str, make: Callable[..., Any], examples: int = EXAMPLES) -> None:
 
     Raises:
         Counterexample: The smallest program that goes wrong.
+        UnsteadyError: One that went wrong does not, tried again.
     """
     import hypothesis
     from hypothesis.configuration import set_hypothesis_home_dir
@@ -386,6 +396,22 @@ def obey(law: str, make: Callable[..., Any], examples: int = EXAMPLES) -> None:
     )
     @hypothesis.given(_strategies()[law])
     def every(program: Any) -> None:
-        LAWS[law](make, program)
+        try:
+            LAWS[law](make, program)
+        except Counterexample as error:
+            error.program = program
+            raise
 
-    every()
+    try:
+        every()
+    except hypothesis.errors.Flaky:
+        raise UnsteadyError from None
+
+
+def alone(law: str, make: Callable[..., Any], program: Any) -> Counterexample | None:
+    """What is wrong with that program where no other one was run before."""
+    try:
+        LAWS[law](make, program)
+    except Counterexample as error:
+        return error
+    return None

@@ -143,7 +143,9 @@ async def start_own_log(session: Session, *, broken: bool = False, quiet: bool =
 async def _part(name: str) -> tuple[str, str]:
     """The learner's file, or what stands in for it; and whose it is."""
     step, ours = _PARTS[name]
-    theirs = Path(name).read_text(encoding="utf-8") if Path(name).is_file() else ""
+    theirs = ""
+    with suppress(OSError, UnicodeError):  # not there, or not to be read: then it is not green
+        theirs = Path(name).read_text(encoding="utf-8-sig")
     if theirs and theirs not in _judged:
         _judged[theirs] = (await judge(step, name)).ok
     if _judged.get(theirs):

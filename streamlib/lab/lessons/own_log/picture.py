@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 GONE, END, NEXT = "·", "|", ">"
 
@@ -28,6 +29,8 @@ class Counterexample(Exception):
         self.operations = operations
         self.wrong = wrong
         self.picture = picture
+        self.program: Any = None
+        """The operations again, to be run once more."""
 
     def __str__(self) -> str:
         """One sentence: after what, and what is wrong then."""

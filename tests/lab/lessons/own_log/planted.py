@@ -123,6 +123,13 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         ("class Log:\n    def __init__(self, base_offset=0): pass\n", "has no method `append`"),
         ("raise ValueError('no')\n", "It raised ValueError: no."),
         ("class Log:\n    def append(self, item): return 0\n", "After Log(0): it raised TypeError"),
+        (log().replace("def append", "async def append"), "write a plain `def`, without `async`"),
+        (log("yield 0"), "write a plain `def`, without `async`"),
+        (log("global N\nN = globals().get('N', -1) + 1\nreturn N"),
+         "After append: the next item gets offset 0, not 1."),
+        (log().replace("base_offset=0)", "base_offset=0, items=[])").replace(
+            "base_offset, []", "base_offset, items"),
+         "But alone, that is right. What one `Log` did"),
     ],
     "9.7": [
         (log(truncate="..."), RIGHT),
@@ -221,6 +228,8 @@ while self.base_offset < up_to_offset:
          "After accept('p', 1), accept('q', 1): the last one returned False, not True."),
         (publishers(ACCEPT.replace("self._last.get(publisher_id, 0)", "self._last[publisher_id]")),
          "it raised KeyError"),
+        (publishers().replace("self._last = {}", "pass").replace(
+            "class Publishers:", "class Publishers:\n    _last = {}"), "What one `Publishers` did"),
         (publishers("print(sequence)"), "the last one returned None, not True."),
         (publishers(ACCEPT.replace("return True", "return 1")), "the last one returned 1"),
     ],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from streamlib import lab
 from streamlib.lab.lessons import checks
+from streamlib.lab.lessons.checks import looking
 from streamlib.lab.lessons.checks.exercises import EXERCISES
 from streamlib.lab.lessons.checks.judging import Answer, Hint
 from streamlib.lab.lessons.checks.lesson_09 import STEPS, judge
@@ -93,6 +95,8 @@ async def test_a_file_that_is_not_there_or_is_none_is_told_so() -> None:
     )
     for answer in ("my_log", 3, log):
         assert "Give the file's name, in quotes" in (await checks.judge("9.6", answer)).says
+    Path("my_log.py").write_bytes(b"\xef\xbb\xbf" + log().encode())  # some editors' mark
+    assert (await told("9.6", "my_log.py"))[0]
     Path("my_log.py").write_bytes(b"\xff\xfe\x00")
     assert "cannot be read" in (await checks.judge("9.6", "my_log.py")).says
 
@@ -104,3 +108,39 @@ def test_the_notebooks_stub_is_red_and_its_solution_is_what_is_planted_as_right(
     assert compile(solved, "my_log.py", "exec")
     for line in log().splitlines():
         assert not line.strip() or line.strip() in solved
+
+
+async def test_a_program_that_ends_gives_the_next_one_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moved: list[looking.Deadline] = []
+    monkeypatch.setattr(looking.Deadline, "gets_on", lambda self: moved.append(self))
+    monkeypatch.setattr("streamlib.lab.lessons.checks.judging.PATIENCE", 60.0)
+    ok, said = await told("9.6", written("9.6", log()))
+    assert ok, said
+    assert len(moved) >= 100
+
+
+def test_a_deadline_moves_as_long_as_something_gets_done_but_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(looking, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    deadline = looking.Deadline(7, longest=10)
+    assert deadline.at == 107
+    now[0] = 102
+    deadline.gets_on()
+    assert deadline.at == 109
+    now[0] = 108
+    deadline.gets_on()
+    assert deadline.at == deadline.last == 110
+    assert looking.Deadline(7).last == 115
+
+
+async def test_whoever_is_slow_all_the_time_is_told_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PATIENCE", "LONGEST"):
+        monkeypatch.setattr(f"streamlib.lab.lessons.checks.judging.{name}", 0.4)
+    slow = log().replace("base_offset, []", "base_offset, []; import time; time.sleep(0.03)")
+    ok, said = await told("9.6", written("9.6", slow))
+    assert not ok
+    assert "was not stuck: it is slow, or this machine is busy just now" in said
