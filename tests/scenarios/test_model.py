@@ -37,6 +37,7 @@ PLAYS: dict[str, Play] = {
     "no end": [OK, lambda key: b": " + key.encode() + b"\n\n"],
     "endless": [OK, *[chunk("x" * 10_000)] * 130],
     "well": whole("well"),
+    "marked": [OK, b"\xef", 0.05, b"\xbb\xbf" + chunk("All "), chunk("is.", end="stop")],
     "quoted": [OK, lambda key: chunk("No " + key[:9]), lambda key: chunk(key[9:], end="stop")],
     "dribble": [OK, *[step for _ in range(40) for step in (b":\n\n", 0.05)]],
 }
@@ -82,13 +83,15 @@ async def test_no_error_holds_the_key_nor_anything_that_is_chained_to_it(
             assert reading.ended == "other"
         elif name == "quoted":
             assert reading.text == "No [the key]"
+        elif name == "marked":
+            assert reading.text == "All is."
         elif name != "well":
             assert isinstance(error, ApplicationError), (name, error)
             assert (error.__cause__, error.__context__) == (None, None)
             written = "".join(traceback.format_exception(error)) + repr(error.__dict__)
             assert key not in written
             failed += 1
-    assert failed == len(PLAYS) - 3
+    assert failed == len(PLAYS) - 4
 
 
 async def test_a_word_that_a_server_of_one_s_own_takes_as_a_key_is_no_secret(
