@@ -23,6 +23,8 @@ MAX_TEXT = 1_250_000
 MAX_PIECE = 64_000
 """Characters that one piece may have: far from the bytes that fit into one batch."""
 
+CONCEALED = "[the key]"
+
 ENDS = {
     "stop": "",
     "length": "cut off: the model reached its limit of tokens",
@@ -34,6 +36,9 @@ ENDS = {
 }
 """The reasons for an end, and what to say of them. A server's own word is never repeated: whoever
 sends a reason that we do not know may send anything, a key for instance."""
+
+NO_REASON = ("", "null", "none")
+"""What some servers write as a reason while the text goes on."""
 
 GAVE_UP = ("error", "abort")
 """Reasons by which a server says that it did not come to the end."""
@@ -94,7 +99,7 @@ def _first(choices: object) -> object:
 
 
 def _end(reason: object) -> str:
-    if not isinstance(reason, str) or not reason.strip():
+    if not isinstance(reason, str) or reason.strip().lower() in NO_REASON:
         return ""
     return reason if reason in ENDS else "other"
 
@@ -106,6 +111,9 @@ class Reading:
     a character that came in two halves is whole, a stray half is replaced. After the end nothing
     is added.
 
+    Args:
+        secret: What is never shown: some servers quote the key in what they send as text.
+
     Example:
         reading = Reading()
         reading.feed(Said("Hel"))                # ["Hel"]
@@ -113,13 +121,15 @@ class Reading:
         reading.text, reading.ended              # ("Hello\\n\\n[cut off: ...]", "length")
     """
 
-    def __init__(self) -> None:
+    def __init__(self, secret: str = "") -> None:
+        self.secret = secret
+        """What is shown as `CONCEALED`."""
         self.ended = ""
         """One of `ENDS`; empty while the text goes on."""
         self.size = 0
         """Bytes of the text as JSON."""
         self._pieces: list[str] = []
-        self._half = ""
+        self._half = self._held = ""
         self._refused = False
 
     @property
@@ -133,6 +143,7 @@ class Reading:
             return []
         self._refused = self._refused or said.refused
         new = self._whole(self._half + said.text, last=bool(said.end))
+        new = self._concealed(self._held + new, last=bool(said.end))
         if said.end:
             self.ended = "refusal" if self._refused else said.end
             new += self._note(bool(self._pieces) or bool(new))
@@ -146,6 +157,15 @@ class Reading:
         waits = not last and "\ud800" <= text[-1:] <= "\udbff"
         self._half, text = (text[-1:], text[:-1]) if waits else ("", text)
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+    def _concealed(self, text: str, *, last: bool) -> str:
+        """The text without the secret: an end that may be its beginning waits for more."""
+        if self.secret:
+            text = text.replace(self.secret, CONCEALED)
+        lengths = range(0 if last else min(len(self.secret) - 1, len(text)), 0, -1)
+        waits = next((n for n in lengths if text.endswith(self.secret[:n])), 0)
+        self._held = text[len(text) - waits :]
+        return text[: len(text) - waits]
 
     def _note(self, any_text: bool) -> str:
         note = ENDS[self.ended] if any_text else ENDS[self.ended] or "the model wrote nothing"

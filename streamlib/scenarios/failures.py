@@ -7,7 +7,7 @@
     text that is no text                                    LLMUnreadable   no
     a text that is too long                                 LLMTooLong      no
     no text in time                                         LLMStalled      yes
-    the connection broke, or closed before the end          LLMCutOff       yes
+    no connection; or it broke, or closed before the end    LLMCutOff       yes
 
 "Again" without a time is left to the activity's retry policy. What is said is in our own words:
 a server's may quote the key, and an error goes into the history. Who asks: `model.py`.
@@ -75,6 +75,9 @@ class Failure:
 
 
 STALLED = Failure("LLMStalled", "no token in time")
+UNREACHABLE = Failure(
+    "LLMCutOff", f"the LLM server cannot be reached: is it running? Else {ADDRESS}"
+)
 NO_END = Failure("LLMCutOff", "the text ended without an end")
 NOT_AN_LLM = Failure(
     "LLMAddress", f"what answers there does not stream a model's text: {ADDRESS}", again=False
@@ -112,7 +115,7 @@ def refused(status: int, error: object, headers: Mapping[str, str], now: datetim
     meant = 402 if CODES.get(code) == 402 else status  # "too many requests", but for good
     again = _may_pass(meant)
     says = f"the LLM server answered {status} {code}".strip() + ADVICE.get(meant, "")
-    after = retry_after(headers.get("retry-after", ""), now) if again else None
+    after = asked_to_wait(headers, now) if again else None
     return Failure("LLMRefused", says, again, after)
 
 
@@ -144,17 +147,34 @@ def _number(error: object) -> int | None:
     return int(text) if len(text) == 3 and text.isdecimal() and text.isascii() else None
 
 
-def retry_after(value: str, now: datetime) -> timedelta | None:
-    """What a `Retry-After` header asks for, seconds or a date, up to a minute; None if nothing."""
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            date = parsedate_to_datetime(value)
-        except (ValueError, TypeError):
-            return None
-        zoned = date if date.tzinfo else date.replace(tzinfo=timezone.utc)
-        seconds = (zoned - now).total_seconds()
+def asked_to_wait(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    """How long a server asks to wait, up to a minute; None if it does not, or not legibly.
+
+    `Retry-After` has seconds or a date; `retry-after-ms`, where there is one, is more exact.
+    """
+    seconds = _float(headers.get("retry-after-ms", "")) / 1000
+    if not math.isfinite(seconds):
+        value = headers.get("retry-after", "")
+        seconds = _float(value)
+        if math.isnan(seconds):
+            seconds = _until(value, now)
     if not math.isfinite(seconds):
         return None
     return timedelta(seconds=min(max(seconds, 0.0), LONGEST_WAIT))
+
+
+def _float(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan
+
+
+def _until(value: str, now: datetime) -> float:
+    """Seconds until a date; NaN if it is none."""
+    try:
+        date = parsedate_to_datetime(value)
+    except (ValueError, TypeError, OverflowError):  # the last one: a year of thirty digits
+        return math.nan
+    zoned = date if date.tzinfo else date.replace(tzinfo=timezone.utc)
+    return (zoned - now).total_seconds()

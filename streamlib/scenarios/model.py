@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from codecs import BOM_UTF8
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from streamlib.scenarios import failures
@@ -28,6 +30,9 @@ DEFAULT_MODEL = "gpt-5.4-mini"
 DEFAULT_TIMEOUT = 30.0
 """Seconds without a token, a thought's included, after which an attempt has failed; `LLM_TIMEOUT`
 sets it."""
+
+SECRET = 16
+"""Characters from which on a key is taken for a secret one."""
 
 EVENTS = "text/event-stream"
 PAGES = ("text/html", "application/json")
@@ -131,7 +136,9 @@ async def pieces(prompt: str, reading: Reading) -> AsyncGenerator[str, None]:
             the key.
     """
     failure: Failure | None = None
+    met: Exception | None = None
     try:
+        reading.secret = _secret(settings().key)
         async with _client() as client:
             async for said in _said(client, prompt):
                 if failure := _wrong(said):
@@ -145,9 +152,15 @@ async def pieces(prompt: str, reading: Reading) -> AsyncGenerator[str, None]:
             else:
                 failure = failures.NO_END
     except Exception as error:
-        failure = _failure(error)
-    if failure:
-        raise failure.error()  # outside of the `except`, else it would be chained
+        met = error
+    # Outside of the `except`, else it would be chained; also what goes wrong in here.
+    if failure := _failure(met) if met else failure:
+        raise failure.error()
+
+
+def _secret(key: str) -> str:
+    """The key, if it is one: a server of one's own often takes a word, which a text may have."""
+    return key if len(key) >= SECRET else ""
 
 
 def _client() -> openai.AsyncOpenAI:
@@ -180,6 +193,8 @@ async def _said(client: openai.AsyncOpenAI, prompt: str) -> AsyncIterator[Said]:
         told.timeout,
     )
     async with chunks:
+        arriving: Any = chunks.response  # of whichever HTTP library
+        arriving.aiter_bytes = partial(_unmarked, arriving.aiter_bytes)
         kind = chunks.response.headers.get("content-type", "").partition(";")[0].strip().lower()
         any_chunk = False
         while kind not in PAGES:
@@ -193,6 +208,24 @@ async def _said(client: openai.AsyncOpenAI, prompt: str) -> AsyncIterator[Said]:
             yield said
         if not any_chunk and kind != EVENTS:
             raise NotAnLLMError
+
+
+async def _unmarked(parts: Callable[[], AsyncIterator[bytes]]) -> AsyncIterator[bytes]:
+    """The bytes of an answer without the mark of UTF-8 that some servers begin with.
+
+    The protocol lets them, but `openai` would take it for a part of the first line, and lose that.
+    """
+    begin: bytes | None = b""
+    async for part in parts():
+        if begin is None:
+            yield part
+            continue
+        begin += part
+        if not BOM_UTF8.startswith(begin):
+            yield begin.removeprefix(BOM_UTF8)
+            begin = None
+    if begin and begin != BOM_UTF8:
+        yield begin
 
 
 def _wrong(said: Said) -> Failure | None:
@@ -215,6 +248,8 @@ def _failure(error: Exception) -> Failure:
             return failures.NOT_AN_LLM
         case openai.APIConnectionError() if type(error.__cause__).__name__ in WRONG_ADDRESS:
             return failures.NOT_AN_LLM
+        case openai.APIConnectionError() if type(error.__cause__).__name__ == "ConnectError":
+            return failures.UNREACHABLE
         case openai.APIConnectionError():
             return failures.cut_off(type(error).__name__)
         case openai.APIError():  # an error object in the stream

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletionChunk
 
-from streamlib.scenarios.chunks import ENDS, MAX_PIECE, Reading, Said, read
+from streamlib.scenarios.chunks import CONCEALED, ENDS, MAX_PIECE, Reading, Said, read
 
 
 def made(value: object) -> Any:
@@ -51,6 +51,7 @@ QUIET: list[object] = [
     {"choices": [choice(role="assistant", content=None)]},
     {"choices": [choice(reason="", content="")]},
     {"choices": [choice(reasoning_content="hm", reason=" ")]},
+    {"choices": [choice(reason="null")]},
     {"choices": [choice(refusal=None, tool_calls=[])]},
     {"choices": [{"index": 0, "delta": None}]},
     {"choices": [{"index": 0, "delta": [1]}]},
@@ -114,6 +115,27 @@ def test_halves_of_characters_are_joined_and_strays_replaced(pieces: list[str]) 
     text, _ = said(*chunks, {"choices": [choice(content="!", reason="stop")]})
     together = "".join(pieces).encode("utf-16-le", "surrogatepass")
     assert text == together.decode("utf-16-le", "replace") + "!"
+
+
+@settings(deadline=None)  # a busy machine stands still for longer
+@given(
+    st.text("ab ", min_size=2, max_size=5),
+    st.lists(st.text("ab ", max_size=4), min_size=1, max_size=9),
+)
+def test_a_secret_is_never_shown_wherever_the_text_is_cut(secret: str, pieces: list[str]) -> None:
+    reading = Reading(secret)
+    shown = [piece for each in pieces for piece in reading.feed(Said(each))]
+    shown += reading.feed(Said("!", end="stop"))
+    assert "".join(shown) == reading.text == f"{''.join(pieces)}!".replace(secret, CONCEALED)
+    assert reading.size == len(json.dumps(reading.text)) - 2
+
+
+def test_only_what_may_be_a_secret_waits_for_more() -> None:
+    reading = Reading("sk-canary")
+    assert reading.feed(Said("a sk-")) == ["a "]
+    assert reading.feed(Said("can")) == []
+    assert reading.feed(Said("not, ")) == ["sk-cannot, "]
+    assert reading.feed(Said("sk-canary", end="length"))[0].startswith("[the key]")
 
 
 @settings(deadline=None)  # a busy machine stands still for longer

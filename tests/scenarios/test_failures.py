@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamlib.scenarios import failures
-from streamlib.scenarios.failures import ADVICE, CODES, in_stream, refused, retry_after
+from streamlib.scenarios.failures import ADVICE, CODES, asked_to_wait, in_stream, refused
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=timezone.utc)
 
@@ -83,8 +83,15 @@ def test_a_server_s_words_are_never_repeated_whatever_the_key_is_made_of(
             assert failure.after is None
 
 
+NUMBERS = st.integers(0, 10**40).map(str)
+NUMBERED = st.builds(
+    "Wed, {} Oct {} {}:28:00 {:+}".format, NUMBERS, NUMBERS, NUMBERS, st.integers()
+)
+"""As dates are written, of numbers that are none of a date."""
+
+
 def seconds(value: str) -> float | None:
-    asked = retry_after(value, NOW)
+    asked = asked_to_wait({"retry-after": value}, NOW)
     return None if asked is None else asked.total_seconds()
 
 
@@ -108,6 +115,10 @@ def seconds(value: str) -> float | None:
         ("", None),
         ("later", None),
         ("Wed, 99 Oct 2099 07:28:00 GMT", None),
+        (f"Wed, 21 Oct {'9' * 30} 07:28:00 GMT", None),
+        (f"Wed, 21 Oct 2099 {'9' * 30}:28:00 GMT", None),
+        (f"Wed, 21 Oct 2099 07:28:00 +{'9' * 30}", None),
+        ("2, 3", None),
     ],
 )
 def test_what_a_server_asks_to_wait_for(value: str, expected: float | None) -> None:
@@ -115,10 +126,24 @@ def test_what_a_server_asks_to_wait_for(value: str, expected: float | None) -> N
 
 
 @settings(deadline=None)  # a busy machine stands still for longer
-@given(st.text() | st.floats().map(str) | st.datetimes().map(str))
-def test_no_header_makes_it_fail(value: str) -> None:
-    asked = retry_after(value, NOW)
+@given(
+    *[st.text() | st.floats().map(str) | st.datetimes().map(str) | NUMBERED] * 2,
+)
+def test_no_header_makes_it_fail(value: str, milliseconds: str) -> None:
+    headers = {"retry-after": value, "retry-after-ms": milliseconds}
+    asked = asked_to_wait(headers, NOW)
     assert asked is None or timedelta() <= asked <= timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "seconds", "expected"),
+    [("1500", "2", 1.5), ("1500", "", 1.5), ("nan", "2", 2), ("soon", "2", 2), ("9e9", "2", 60)],
+)
+def test_milliseconds_are_more_exact_than_seconds(
+    milliseconds: str, seconds: str, expected: float
+) -> None:
+    headers = {"retry-after": seconds, "retry-after-ms": milliseconds}
+    assert asked_to_wait(headers, NOW) == timedelta(seconds=expected)
 
 
 def test_only_what_is_tried_again_waits_and_temporal_is_told() -> None:

@@ -7,6 +7,7 @@ shown, the workflow's result, how often the server was asked. The last look at e
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email.utils
 import os
 import re
@@ -24,6 +25,7 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
 
 from streamlib import WorkflowStreamClient
 from streamlib.lab.lessons.llm import COMMAND
@@ -88,6 +90,9 @@ RETRIED: dict[str, Play] = {
     "429 whose Retry-After is nan": refusal("429 Too Many", "rate_limit", "Retry-After: nan"),
     "429 whose Retry-After is inf": refusal("429 Too Many", "rate_limit", "Retry-After: inf"),
     "429 whose Retry-After is a word": refusal("429 Too Many", 7, "Retry-After: later"),
+    "429 whose Retry-After has a year of 30 digits": refusal(
+        "429 Too Many", None, f"Retry-After: Wed, 21 Oct {'9' * 30} 07:28:00 GMT"
+    ),
     "429 whose Retry-After is past": refusal(
         "429 Too Many", None, "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT"
     ),
@@ -171,6 +176,11 @@ SAID: dict[str, tuple[Play, str, str]] = {
         "tool_calls",
     ),
     "no word at all": ([OK, chunk(end="stop")], "[the model wrote nothing]", "stop"),
+    "a text that quotes the key": (
+        [OK, lambda key: chunk("no " + key[:9]), lambda key: chunk(key[9:] + "!", end="stop")],
+        "no [the key]!",
+        "stop",
+    ),
     "a reason that is the key": (
         [OK, chunk("so"), keyed()],
         "so\n\n[the server ended the text for a reason that is not known here]",
@@ -186,6 +196,11 @@ ACCEPTED: dict[str, tuple[Play, str]] = {
     "the end, then no close": ([OK, chunk("All."), chunk(end="stop"), HANG], "All."),
     "the end, then a reset": ([OK, chunk("All."), chunk(end="stop"), RESET], "All."),
     "text and end in one chunk": ([OK, chunk("All"), chunk(".", end="stop"), HANG], "All."),
+    "a mark of UTF-8, in pieces": (
+        [OK, b"\xef", 0.05, b"\xbb", 0.05, b"\xbf" + chunk("All"), chunk(".", end="stop")],
+        "All.",
+    ),
+    "the word null for a reason": ([OK, chunk("All", end="null"), chunk(".", end="stop")], "All."),
     "chunks without and with null choices": (
         [
             OK,
@@ -301,7 +316,8 @@ async def ask(client: Client, prompt: str) -> Outcome:
             outcome.failure = outcome.failure.__cause__
     except asyncio.TimeoutError as error:
         outcome.failure = error
-        await outcome.handle.terminate("the test waits no longer")
+        with contextlib.suppress(RPCError):  # it has ended meanwhile
+            await outcome.handle.terminate("the test waits no longer")
     outcome.seconds = time.monotonic() - began
     return outcome
 

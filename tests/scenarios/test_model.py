@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 import traceback
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ KEYS = ["sk-Canary0123456789", "canary_of_letters_alone", "0canary!$%&/()=?'~#+*
 PLAYS: dict[str, Play] = {
     "refused": refusal("401 No", "KEY"),
     "too many": refusal("429 No", "KEY", "Retry-After: nan"),
+    "a year of 30 digits": refusal(
+        "503 Later", "KEY", f"Retry-After: Wed, 21 Oct {'9' * 30} 07:28:00 GMT"
+    ),
     "page": answer("200 OK", b"KEY", kind="text/html"),
     "moved": answer("302 There", b"KEY", "Location: /KEY"),
     "nonsense": [b"KEY\r\n\r\n"],
@@ -33,6 +37,8 @@ PLAYS: dict[str, Play] = {
     "no end": [OK, lambda key: b": " + key.encode() + b"\n\n"],
     "endless": [OK, *[chunk("x" * 10_000)] * 130],
     "well": whole("well"),
+    "marked": [OK, b"\xef", 0.05, b"\xbb\xbf" + chunk("All "), chunk("is.", end="stop")],
+    "quoted": [OK, lambda key: chunk("No " + key[:9]), lambda key: chunk(key[9:], end="stop")],
     "dribble": [OK, *[step for _ in range(40) for step in (b":\n\n", 0.05)]],
 }
 
@@ -65,6 +71,7 @@ async def test_no_error_holds_the_key_nor_anything_that_is_chained_to_it(
     key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", key)
+    monkeypatch.setenv("LLM_TIMEOUT", "3")  # a busy machine is silent for longer than a moment
     failed, at_once = 0, asyncio.Semaphore(3)
 
     async def one(name: str) -> tuple[Reading, Exception | None]:
@@ -74,13 +81,36 @@ async def test_no_error_holds_the_key_nor_anything_that_is_chained_to_it(
     for (reading, error), name in zip(await asyncio.gather(*map(one, PLAYS)), PLAYS, strict=True):
         if name == "a reason":
             assert reading.ended == "other"
+        elif name == "quoted":
+            assert reading.text == "No [the key]"
+        elif name == "marked":
+            assert reading.text == "All is."
         elif name != "well":
             assert isinstance(error, ApplicationError), (name, error)
             assert (error.__cause__, error.__context__) == (None, None)
             written = "".join(traceback.format_exception(error)) + repr(error.__dict__)
             assert key not in written
             failed += 1
-    assert failed == len(PLAYS) - 2
+    assert failed == len(PLAYS) - 4
+
+
+async def test_a_word_that_a_server_of_one_s_own_takes_as_a_key_is_no_secret(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "well")
+    reading, _ = await told("well")
+    assert reading.text == "well"
+
+
+async def test_where_nothing_listens_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{port}/v1")
+    monkeypatch.setenv("LLM_TIMEOUT", "20")
+    _, error = await told("well")
+    assert isinstance(error, ApplicationError)
+    assert (error.type, error.non_retryable) == ("LLMCutOff", False)
+    assert "cannot be reached: is it running? Else check OPENAI_BASE_URL" in str(error)
 
 
 async def test_pings_do_not_make_it_wait_for_longer() -> None:
