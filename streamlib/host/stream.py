@@ -27,10 +27,9 @@ from streamlib.core.hosting import Carried, HostedStream, RunFacts, id_of_log
 from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
 from streamlib.core.log import Log, Page
 from streamlib.core.parts import StreamParts
-from streamlib.core.retention import Retention
+from streamlib.core.retention import Retention, check_retention
 from streamlib.core.rollover import RollOverReason, roll_over_reasons
 from streamlib.errors import (
-    InvalidLimitsError,
     MalformedInputError,
     OffsetTruncatedError,
     StateTooLargeError,
@@ -130,7 +129,7 @@ class WorkflowStream:
         Raises:
             RuntimeError: Not called directly from a method named `__init__`, or for a second time.
             TypeError: `prior_state` is no `WorkflowStreamState`, but a dict, say: the field that
-                carried it was typed `Any`. Or `limits`, `retention`, or a TTL are none.
+                carried it was typed `Any`. Or `limits`, `retention`, `reader_ttl` are none.
             InvalidLimitsError: `reader_ttl` is no time above 0.
         """
         caller = sys._getframe(1).f_code.co_name
@@ -148,10 +147,8 @@ class WorkflowStream:
         if limits is not None and not isinstance(limits, StreamLimits):
             raise TypeError(f"limits is {shown(limits)}, and no StreamLimits")
         if retention is not None:
-            _check_retention(retention)
-        _check_ttls(publisher_ttl, reader_ttl)
-        made_of = parts or OURS
-        self._stream = _begin(prior_state, made_of, publisher_ttl, limits, retention, reader_ttl)
+            check_retention(retention)
+        self._stream = _begin(prior_state, parts, publisher_ttl, limits, retention, reader_ttl)
         self._stream_id = id_of_log(_run_facts(), carried_identity(prior_state))
         self._topic_types = TopicTypes()
         self._began = workflow.info().get_current_history_length()
@@ -227,7 +224,7 @@ class WorkflowStream:
         Raises:
             TypeError: `retention` is none.
         """
-        _check_retention(retention)
+        check_retention(retention)
         self._stream.keep(retention, workflow.now())
 
     def get_state(self, *, publisher_ttl: timedelta = DEFAULT_PUBLISHER_TTL) -> WorkflowStreamState:
@@ -356,10 +353,8 @@ class WorkflowStream:
 
     def _is_due(self) -> bool:
         """Whether to roll over, if anything has come in this run."""
-        still_new = workflow.info().get_current_history_length() == self._began
-        if still_new and not self._stream.signals + self._stream.updates:
-            return False
-        return bool(self.should_roll_over())
+        has_grown = workflow.info().get_current_history_length() > self._began
+        return (has_grown or self._stream.was_asked) and bool(self.should_roll_over())
 
     def _args(
         self, build: Build, publisher_ttl: timedelta, truncate: bool = False
@@ -464,7 +459,7 @@ async def _first(*waits: Awaitable[object]) -> None:
 
 def _begin(
     state: WorkflowStreamState | None,
-    parts: StreamParts,
+    parts: StreamParts | None,
     publisher_ttl: timedelta | None,
     limits: StreamLimits | None,
     retention: Retention | None,
@@ -472,7 +467,7 @@ def _begin(
 ) -> HostedStream:
     """The stream as this run begins with it."""
     now = workflow.now()
-    log, publishers = restore(state, parts)
+    log, publishers = restore(state, parts or OURS)
     wanted = carried_retention(state) if retention is None else retention
     return HostedStream(
         log,
@@ -484,20 +479,6 @@ def _begin(
         readers=carried_readers(state, log.end_offset, reader_ttl),
         keeper=carried_keeper(state, _retention(wanted), log, now),
     )
-
-
-def _check_retention(retention: object) -> None:
-    if not isinstance(retention, Retention):
-        raise TypeError(f"retention is {shown(retention)}, and no Retention")
-
-
-def _check_ttls(publisher_ttl: object, reader_ttl: object) -> None:
-    """Here, and not in the handlers that first go by them: those never raise."""
-    for name, ttl in [("publisher_ttl", publisher_ttl), ("reader_ttl", reader_ttl)]:
-        if ttl is not None and not isinstance(ttl, timedelta):
-            raise TypeError(f"{name} is {shown(ttl)}, and no timedelta")
-    if isinstance(reader_ttl, timedelta) and reader_ttl <= timedelta():
-        raise InvalidLimitsError("reader_ttl", reader_ttl, "a time above 0, or None")
 
 
 def _limits(wanted: StreamLimits | None) -> StreamLimits:

@@ -215,7 +215,6 @@ class FlowInput:
     signals: int = 8_000  # from here on, it rolls over
     history_bytes: int = 4 * 1024 * 1024
     state_bytes: int = 1_000_000
-    reader_ttl: Any = None  # as it is given
 
 
 @workflow.defn
@@ -238,7 +237,6 @@ class FlowHub:
             input.stream_state,
             limits=limits if first else None,
             retention=keep if first and keep else None,
-            reader_ttl=input.reader_ttl,
         )
         self.input = input
         self.closed = self.busy = False

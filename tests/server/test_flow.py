@@ -122,22 +122,6 @@ async def test_a_run_to_which_nothing_has_come_stays_though_it_began_above_a_thr
     assert await stream.get_offset() == 1
 
 
-@pytest.mark.parametrize("kind", [5, "soon"])
-async def test_what_is_no_ttl_is_told_when_the_stream_is_made_and_not_by_a_handler(
-    client: Client, start: Start, kind: Any
-) -> None:
-    hub = await start(hosts.FlowHub, hosts.FlowInput(reader_ttl=kind))
-
-    async def failures() -> list[str]:
-        return [
-            event.workflow_task_failed_event_attributes.failure.message
-            for event in (await hub.fetch_history()).events
-            if event.HasField("workflow_task_failed_event_attributes")
-        ]
-
-    assert "reader_ttl" in (await becomes(failures))[0]
-
-
 async def test_the_one_before_is_told_within_five_seconds(client: Client, start: Start) -> None:
     hub = await start()
     stream = stream_of(client, hub)
