@@ -331,7 +331,8 @@ class WorkflowStreamClient:
 
         Raises:
             InvalidOffsetError: `from_offset` is negative or no whole number.
-            InvalidReaderNameError: The name is empty, no string, or too long.
+            InvalidReaderNameError: The name is empty, no string, or too long; or there is none, and
+                `rewind` was given.
             InvalidTopicError: A topic's name is empty or no string.
             RuntimeError: `result_type` is `Payload`, which no converter decodes.
         """
@@ -414,6 +415,9 @@ class TopicHandle(Generic[T]):
 
     async def send(self, value: T | Payload) -> Receipt:
         """As `publish`, but wait for room; return the item's receipt, to be awaited or not.
+
+        Room is what the *server* has acknowledged; only a receipt waits for the worker. Who sends a
+        lot awaits one now and then, or a worker that was away finds more than one task can take.
 
         Example:
             receipt = await topic.send(value)

@@ -65,7 +65,7 @@ class NamedReader:
     dropped leaves its name where it was committed last.
     """
 
-    def __init__(self, name: str, begins: int | None, rewind: int | None) -> None:
+    def __init__(self, name: object, begins: int | None, rewind: int | None) -> None:
         """Take a name, and where it begins if it is new; None: at the end.
 
         Args:

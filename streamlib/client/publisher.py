@@ -403,10 +403,10 @@ class Publisher:
         self.stats = now._replace(**{name: getattr(now, name) + n for name, n in more.items()})
 
 
-def _check(**sizes: int | None) -> None:
+def _check(**sizes: object) -> None:
     for name, value in sizes.items():
-        if value is not None and value < 1:
-            raise ValueError(f"{name} is {value}; it must be at least 1")
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise ValueError(f"{name} is {value!r}; it must be a whole number, at least 1")
 
 
 def _limits(max_batch_bytes: int | None) -> StreamLimits:

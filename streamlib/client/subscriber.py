@@ -94,7 +94,8 @@ class Subscription(Generic[T]):
         self._latest = from_offset == "latest"
         self._cursor = Cursor(0 if from_offset == "latest" else from_offset)
         begins = None if self._latest else self.position
-        self._named = NamedReader(name, begins, rewind) if name is not None else None
+        # Who rewinds must have a name.
+        self._named = NamedReader(name, begins, rewind) if (name, rewind) != (None, None) else None
         self._cursor = self._named.of(self) if self._named else self._cursor
         self._raise_on_gap = on_truncated == "raise"
         self._expected_id = stream_id

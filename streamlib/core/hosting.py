@@ -119,6 +119,11 @@ class HostedStream:
         self._lines = _Lines(now)
 
     @property
+    def was_asked(self) -> bool:
+        """Whether a signal or an update has come in this run."""
+        return self.signals + self.updates > 0
+
+    @property
     def page_bytes(self) -> int:
         """The most that the items of an answer have. What is answered decides nothing, so a run
         that keeps to the legacy limits has today's."""

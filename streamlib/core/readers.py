@@ -24,6 +24,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
+from streamlib.errors import InvalidLimitsError, shown
+
 MOST = 100
 """How many names a stream keeps: a state, and an answer, must hold them all."""
 
@@ -91,6 +93,15 @@ class Readers:
     """
 
     def __init__(self, rows: Mapping[str, ReaderRow] | None = None, ttl: timedelta = TTL) -> None:
+        """Begin with these rows.
+
+        Raises:
+            TypeError, InvalidLimitsError: The TTL is no time, or none above 0.
+        """
+        if not isinstance(ttl, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"reader_ttl is {shown(ttl)}, and no timedelta")
+        if ttl <= timedelta():
+            raise InvalidLimitsError("reader_ttl", ttl, "a time above 0, or None")
         self._rows = dict(rows or {})
         self._ttl = ttl
         self.refused = 0  # of this run, of all names and of none

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from streamlib.core.log import Log
-from streamlib.errors import InvalidLimitsError
+from streamlib.errors import InvalidLimitsError, shown
 
 _GROUPS = 100
 """Into how many parts an age is divided: so much more exactly it is not kept, nor carried."""
@@ -73,6 +73,12 @@ class Retention:
     def __bool__(self) -> bool:
         """Whether anything ever goes."""
         return self._is_bounded
+
+
+def check_retention(retention: object) -> None:
+    """Nothing, if it is a `Retention`; a `TypeError` for anything else."""
+    if not isinstance(retention, Retention):
+        raise TypeError(f"retention is {shown(retention)}, and no Retention")
 
 
 class Ages:

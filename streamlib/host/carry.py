@@ -139,7 +139,9 @@ def carried_readers(
     state: WorkflowStreamState | None, end_offset: int, ttl: timedelta | None = None
 ) -> Readers:
     """The named readers of a log that ends there."""
-    return Readers(parse_rows(state.readers if state else None, end_offset), ttl or TTL)
+    return Readers(
+        parse_rows(state.readers if state else None, end_offset), TTL if ttl is None else ttl
+    )
 
 
 def carried_identity(state: WorkflowStreamState | None) -> Carried | None:

@@ -27,7 +27,7 @@ from streamlib.core.hosting import Carried, HostedStream, RunFacts, id_of_log
 from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
 from streamlib.core.log import Log, Page
 from streamlib.core.parts import StreamParts
-from streamlib.core.retention import Retention
+from streamlib.core.retention import Retention, check_retention
 from streamlib.core.rollover import RollOverReason, roll_over_reasons
 from streamlib.errors import (
     MalformedInputError,
@@ -122,13 +122,15 @@ class WorkflowStream:
                 before; in a first run, nothing. `Retention()` drops nothing from now on. Part of
                 the workflow's code, as the limits are; a run that began without keeps everything.
             reader_ttl: Forget named readers that had something to read for longer, and did not
-                come. None: 7 days.
+                come. None: 7 days. Well above the five seconds between two commits, or readers
+                are forgotten while they read.
             parts: A log and a publishers' table of your own; None: ours.
 
         Raises:
             RuntimeError: Not called directly from a method named `__init__`, or for a second time.
             TypeError: `prior_state` is no `WorkflowStreamState`, but a dict, say: the field that
-                carried it was typed `Any`. Or `limits`, or `retention`, are none.
+                carried it was typed `Any`. Or `limits`, `retention`, `reader_ttl` are none.
+            InvalidLimitsError: `reader_ttl` is no time above 0.
         """
         caller = sys._getframe(1).f_code.co_name
         if caller != "__init__":
@@ -145,11 +147,11 @@ class WorkflowStream:
         if limits is not None and not isinstance(limits, StreamLimits):
             raise TypeError(f"limits is {shown(limits)}, and no StreamLimits")
         if retention is not None:
-            _check_retention(retention)
-        made_of = parts or OURS
-        self._stream = _begin(prior_state, made_of, publisher_ttl, limits, retention, reader_ttl)
+            check_retention(retention)
+        self._stream = _begin(prior_state, parts, publisher_ttl, limits, retention, reader_ttl)
         self._stream_id = id_of_log(_run_facts(), carried_identity(prior_state))
         self._topic_types = TopicTypes()
+        self._began = workflow.info().get_current_history_length()
 
         workflow.set_signal_handler(PUBLISH_SIGNAL, self._on_publish)
         workflow.set_update_handler(POLL, self._on_poll, validator=self._validate_poll)
@@ -222,7 +224,7 @@ class WorkflowStream:
         Raises:
             TypeError: `retention` is none.
         """
-        _check_retention(retention)
+        check_retention(retention)
         self._stream.keep(retention, workflow.now())
 
     def get_state(self, *, publisher_ttl: timedelta = DEFAULT_PUBLISHER_TTL) -> WorkflowStreamState:
@@ -309,12 +311,15 @@ class WorkflowStream:
         """Wait until `should_roll_over` gives a reason, then hand over to a new run.
 
         For the workflow's `run`, which may do its work in activities and handlers meanwhile. The
-        thresholds are those of the stream's `limits`.
+        thresholds are those of the stream's `limits`. A run to which nothing has come yet stays,
+        also where a threshold is below what it began with: else an idle stream would roll over
+        once a second.
 
         Args:
             build_args: As for `continue_as_new`.
             ready: Awaited before the hand-over, so that nothing is abandoned: until running
-                activities have ended, say. The stream goes on meanwhile.
+                activities have ended, say. The stream goes on meanwhile, and its history grows:
+                where this never ends, the server ends the run at 51,200 events, or 50 MB.
             until: Return instead, as soon as this holds: also while `ready` is awaited.
             publisher_ttl: As for `get_state`.
             on_too_large: As for `continue_as_new`.
@@ -329,6 +334,7 @@ class WorkflowStream:
         Raises:
             RuntimeError: Called from a signal or update handler, which would wait for itself.
             ApplicationError: Of type `StateTooLarge`, as for `continue_as_new`.
+            Exception: What `ready` raised. Nothing has changed.
             CancelledError: Cancelled while it waited. Nothing has changed.
         """
         task = asyncio.current_task()
@@ -337,13 +343,18 @@ class WorkflowStream:
                 "roll_over_when_due was called from a handler, which would wait for its own end. "
                 "Call it from the workflow's run."
             )
-        await workflow.wait_condition(lambda: until() or bool(self.should_roll_over()))
+        await workflow.wait_condition(lambda: until() or self._is_due())
         if not until() and ready is not None:
             await _first(ready(), workflow.wait_condition(until))
         if not until():
             await self.continue_as_new(
                 build_args, publisher_ttl=publisher_ttl, on_too_large=on_too_large
             )
+
+    def _is_due(self) -> bool:
+        """Whether to roll over, if anything has come in this run."""
+        has_grown = workflow.info().get_current_history_length() > self._began
+        return (has_grown or self._stream.was_asked) and bool(self.should_roll_over())
 
     def _args(
         self, build: Build, publisher_ttl: timedelta, truncate: bool = False
@@ -448,7 +459,7 @@ async def _first(*waits: Awaitable[object]) -> None:
 
 def _begin(
     state: WorkflowStreamState | None,
-    parts: StreamParts,
+    parts: StreamParts | None,
     publisher_ttl: timedelta | None,
     limits: StreamLimits | None,
     retention: Retention | None,
@@ -456,7 +467,7 @@ def _begin(
 ) -> HostedStream:
     """The stream as this run begins with it."""
     now = workflow.now()
-    log, publishers = restore(state, parts)
+    log, publishers = restore(state, parts or OURS)
     wanted = carried_retention(state) if retention is None else retention
     return HostedStream(
         log,
@@ -468,11 +479,6 @@ def _begin(
         readers=carried_readers(state, log.end_offset, reader_ttl),
         keeper=carried_keeper(state, _retention(wanted), log, now),
     )
-
-
-def _check_retention(retention: object) -> None:
-    if not isinstance(retention, Retention):
-        raise TypeError(f"retention is {shown(retention)}, and no Retention")
 
 
 def _limits(wanted: StreamLimits | None) -> StreamLimits:

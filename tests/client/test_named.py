@@ -153,6 +153,11 @@ def test_what_is_no_name_raises_where_it_is_given() -> None:
             subscribe(host, name)  # type: ignore[arg-type]
 
 
+def test_to_rewind_there_must_be_a_name() -> None:
+    with pytest.raises(InvalidReaderNameError):
+        subscribe(FakeHost(), None, rewind=1)
+
+
 def test_a_host_without_names_raises_before_anything_is_sent() -> None:
     async def living(host: FakeHost) -> None:
         host.append("a")

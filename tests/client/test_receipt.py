@@ -111,8 +111,8 @@ def test_an_item_that_is_larger_than_the_buffer_is_refused_at_once() -> None:
     live(living)
 
 
-@pytest.mark.parametrize("size", [0, -1])
-def test_a_buffer_for_less_than_a_byte_cannot_be(size: int) -> None:
+@pytest.mark.parametrize("size", [0, -1, 1.5, float("nan"), "9"])
+def test_a_buffer_for_less_than_a_byte_or_for_what_is_no_number_cannot_be(size: Any) -> None:
     with pytest.raises(ValueError, match="max_buffer_bytes"):
         publisher(FakeHost(), max_buffer_bytes=size)
 

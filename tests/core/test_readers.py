@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -172,3 +173,9 @@ class ReadersAgainstADict(RuleBasedStateMachine):
 
 TestReadersAgainstADict = ReadersAgainstADict.TestCase
 TestReadersAgainstADict.settings = settings(max_examples=50, deadline=None)
+
+
+@pytest.mark.parametrize("ttl", [5, "soon", timedelta(), timedelta(seconds=-1)])
+def test_what_is_no_ttl_is_told_at_once_and_not_when_a_name_would_be_forgotten(ttl: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="reader_ttl"):
+        Readers(ttl=ttl)

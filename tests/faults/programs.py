@@ -2,6 +2,7 @@
 
     read ADDRESS WORKFLOW FOLDER COUNT      COUNT readers, each in a process of its own
     publish ADDRESS WORKFLOW                publishes a batch and is told nothing of its fate
+    named ADDRESS WORKFLOW NAME             reads by name, commits once, and prints what it handled
 
 The readers are forked from one process that has imported everything: starting twenty
 interpreters would take longer than what is measured.
@@ -45,6 +46,15 @@ def read_in_many(address: str, workflow_id: str, folder: Path, count: int) -> in
     return max(codes, key=abs)
 
 
+async def read_by_name(address: str, workflow_id: str, name: str) -> None:
+    stream = WorkflowStreamClient.create(await Client.connect(address), workflow_id)
+    async with stream.subscribe(name=name) as items:
+        async for item in items:
+            print(item.offset, flush=True)
+            if item.offset == 1:
+                await items.commit(2)
+
+
 async def publish_and_hang(address: str, workflow_id: str) -> None:
     client = await Client.connect(address)
     handle: Any = client.get_workflow_handle(workflow_id)
@@ -67,4 +77,7 @@ if __name__ == "__main__":
     what, address, workflow_id, *rest = sys.argv[1:]
     if what == "read":
         sys.exit(read_in_many(address, workflow_id, Path(rest[0]), int(rest[1])))
-    asyncio.run(publish_and_hang(address, workflow_id))
+    if what == "named":
+        asyncio.run(read_by_name(address, workflow_id, rest[0]))
+    else:
+        asyncio.run(publish_and_hang(address, workflow_id))

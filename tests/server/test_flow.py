@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -82,6 +83,43 @@ async def test_a_reader_with_a_name_resumes_in_the_tenth_run_after(
     assert (row.name, row.position, row.lag) == ("billing", 1, (await stream.get_offset()) - 1)
     async with stream.subscribe(name="billing") as items:
         assert told(await take(items, 1)) == [(1, "b")]
+
+
+async def test_the_successor_of_a_reader_that_was_killed_has_all_that_it_had_not_committed(
+    client: Client, server: str, start: Start
+) -> None:
+    hub = await start()
+    stream = stream_of(client, hub)
+    for n in range(6):
+        stream.topic("t").publish(n)
+    await stream.flush()
+    command = (sys.executable, "-m", "tests.faults.programs", "named", server, hub.id, "billing")
+    reader = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert reader.stdout is not None
+        handled = [int(await asyncio.wait_for(reader.stdout.readline(), 30)) for _ in range(4)]
+    finally:
+        reader.kill()
+        await reader.wait()
+    assert handled == [0, 1, 2, 3]
+    async with stream.subscribe(name="billing") as items:
+        first = await take(items, 1)
+        assert first[0].offset in range(2, 5), "committed it had 2, and later what it could"
+        rest = await take(items, 5 - first[0].offset)
+    assert [item.offset for item in first + rest] == [*range(first[0].offset, 6)]
+
+
+async def test_a_run_to_which_nothing_has_come_stays_though_it_began_above_a_threshold(
+    client: Client, start: Start
+) -> None:
+    hub = await start(hosts.FlowHub, hosts.FlowInput(history_bytes=1))
+    first, stream = await run_id(hub), stream_of(client, hub)
+    assert await stream.get_offset() == 0  # its first task is done
+    assert await run_id(hub) == first
+    stream.topic("t").publish("a")
+    await stream.flush()
+    await becomes(lambda: run_id(hub), lambda now: now != first)
+    assert await stream.get_offset() == 1
 
 
 async def test_the_one_before_is_told_within_five_seconds(client: Client, start: Start) -> None:
