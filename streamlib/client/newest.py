@@ -141,11 +141,12 @@ class Newest:
                 break
             topics = window.topics
             answer = await self._source.read_alone(topics, window.seen, by_query=True)
-            more = answer.page.more_ready
             if self._source.by_update:  # the stream has moved to a host without the query
                 self._close()
             elif self.window is window:
                 self._wake(window.take(answer.page, answer.base_offset, topics))
+            # Another window may have been opened meanwhile: the answer says nothing to that one.
+            more = answer.page.more_ready or self.window is not window
         self._behind = False
 
     async def _pace(self) -> None:

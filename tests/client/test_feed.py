@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import itertools
 import random
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from streamlib import Subscription, WorkflowStreamItem
+from streamlib import StreamChangedError, Subscription, WorkflowStreamItem
 from tests.client.test_subscriber import feeds_running, rest, subscribe, take, waits
 from tests.fakes import (
     Blocked,
@@ -442,3 +444,35 @@ async def test_a_reader_that_wants_few_pages_does_not_slow_the_others_down(host:
         assert await take(quick, 1) == [n]
     for reader in (slow, quick):
         await reader.aclose()
+
+
+@pytest.mark.parametrize("end", [FakeHost.close, FakeHost.fail_and_retry])
+async def test_what_was_read_for_a_window_that_has_gone_does_not_count_for_the_next(
+    host: FakeHost, end: Callable[[FakeHost], None]
+) -> None:
+    of_x, of_all = subscribe(host, ["x"]), subscribe(host)
+    await waits(host, of_x)
+    own, for_the_window = BlockedReply(), BlockedReply()  # both have found an empty log
+    host.faults["read"] = [own]
+    reading = asyncio.create_task(all_of(of_all))
+    await asyncio.wait_for(own.reached.wait(), 5)
+    host.faults["read"] = [for_the_window]
+    host.work()
+    await asyncio.wait_for(for_the_window.reached.wait(), 5)
+    await of_x.aclose()  # and the window goes
+    host.append(0, 1, 2)
+    end(host)
+    await happens(lambda: feeds_running() == 0)
+    own.release()  # a window is opened for the other one
+    await quiet()
+    for_the_window.release()
+    assert await asyncio.wait_for(reading, 5) == [0, 1, 2]
+
+
+async def all_of(items: Subscription[Any]) -> list[Any]:
+    """What it delivers before it ends, or is told that the log was replaced."""
+    got = []
+    with contextlib.suppress(StreamChangedError):
+        async for item in items:
+            got.append(item.data)
+    return got
