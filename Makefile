@@ -9,6 +9,9 @@ UV ?= $(BIN)/uv
 UPGRADE ?=
 FAST := not server and not browser and not matrix and not soak
 
+# Many containers set it: then every start of a process would compile all modules again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help lab stop test test-all check format lock sizes widgets course mutants bench bench-quick bench-views cluster
 help:
 	@echo "make lab       install, start server and worker, open JupyterLab; Ctrl-C ends them"
@@ -35,8 +38,6 @@ help:
 	@tools/install.sh "$(PYTHON)"
 	@touch $@
 
-# Many containers set PYTHONDONTWRITEBYTECODE: then every start would compile all modules again.
-lab: export PYTHONDONTWRITEBYTECODE :=
 lab: .venv/.ready
 	@$(BIN)/streamlib lab
 
