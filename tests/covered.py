@@ -1,6 +1,7 @@
 """What the tests have run of the library: shown at the end, and too little is a failure.
 
-A plugin of pytest, at work where it is asked to measure (`pytest --cov`), as `make test` does.
+A plugin of pytest. It marks what is to be measured, and judges where it is asked to measure, as
+`make test` does: `pytest -m measured --cov`.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ and one that takes too long is given up by its worker."""
 TOLD = pytest.StashKey[str]()
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Choose what is measured."""
+    """Mark what is measured."""
     for item in items:
-        if not item.nodeid.startswith(MEASURED):
-            item.add_marker("no_cover")
+        if item.nodeid.startswith(MEASURED):
+            item.add_marker("measured")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

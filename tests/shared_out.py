@@ -22,10 +22,13 @@ ONE_BY_ONE = (
 )
 """Files whose tests share next to nothing, and take long."""
 
+TOGETHER = ("tests/browser/",)
+"""Folders whose files go one after the other: two browsers at once take the whole machine."""
+
 LONGEST: Sequence[str] = (
     *("tests/test_matrix.py", "tests/test_servers.py", "tests/server/test_flow_soak.py"),
-    *("tests/browser/test_views.py", "tests/scenarios/test_llm_servers.py", "tests/browser/"),
-    *("tests/lab/lessons/test_exercises.py", "tests/faults/", "tests/notebooks/", "tests/lab/"),
+    *("tests/browser/", "tests/lab/lessons/test_exercises.py", "tests/scenarios/test_llm_servers"),
+    *("tests/notebooks/", "tests/faults/", "tests/lab/"),
 )
 
 # Some tests' names hold numbers that were drawn: every process must draw the same.
@@ -33,10 +36,11 @@ os.environ.setdefault("STREAMLIB_SEEDS", " ".join(str(random.randrange(10**6)) f
 
 
 class ByFile(LoadFileScheduling):
-    """A file, or one test of a file of `ONE_BY_ONE`, is what a process is given."""
+    """A file is what a process is given; or one test of it, or a folder."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid if nodeid.startswith(ONE_BY_ONE) else super()._split_scope(nodeid)
+        folder = next((each for each in TOGETHER if nodeid.startswith(each)), "")
+        return folder or (nodeid if nodeid.startswith(ONE_BY_ONE) else super()._split_scope(nodeid))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:

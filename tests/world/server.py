@@ -17,6 +17,7 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from typing import Any, TypeVar
 
 from temporalio.api.enums.v1 import EventType
@@ -88,7 +89,8 @@ class Truth:
 
     def append(self, topic: str, value: Any) -> None:
         self.items[self.end] = (topic, value)
-        self.sizes[self.end] = encode_item(topic, value, CONVERTER, LIMITS).size
+        if self.keep and self.keep[0] == "max_bytes":  # nobody else asks
+            self.sizes[self.end] = encode_item(topic, value, CONVERTER, LIMITS).size
         self.end += 1
 
     def take(self, publisher: str, sequence: int, items: list[tuple[str, Any]], now: float) -> None:
@@ -101,21 +103,25 @@ class Truth:
 
     def retain(self, at: float, *, exactly: bool = False) -> None:
         """Let go what is not to be kept, one item after the other; by age, what surely is."""
-        kind, bound = self.keep or ("", 0.0)
+        if self.keep is None:
+            return
         for offset in range(self.base, self.end):
             self.came.setdefault(offset, at)
-        slowest = min((position for position, _ in self.names.values()), default=0)
-        while self.base < self.end:
-            kept = range(self.base, self.end)
-            gone = {
-                "max_items": len(kept) > bound,
-                "max_bytes": len(kept) > 1 and sum(self.sizes[n] for n in kept) > bound,
-                "max_age": at - self.came[self.base] > bound * (1.0 if exactly else 1.0101),
-                "until_read": len(kept) > bound or self.base < slowest,
-            }
-            if not gone.get(kind):
-                return
+        while self.base < self.end and self._goes(*self.keep, at, exactly):
             self.base += 1
+
+    def _goes(self, kind: str, bound: float, at: float, exactly: bool) -> bool:
+        kept = range(self.base, self.end)
+        match kind:
+            case "max_items":
+                return len(kept) > bound
+            case "max_bytes":
+                return len(kept) > 1 and sum(self.sizes[n] for n in kept) > bound
+            case "max_age":
+                return at - self.came[self.base] > bound * (1.0 if exactly else 1.0101)
+            case _:
+                slowest = min((position for position, _ in self.names.values()), default=0)
+                return len(kept) > bound or self.base < slowest
 
     def hear(self, told: ReaderTold) -> None:
         """What a named reader says, as somebody would note it by hand."""
@@ -574,7 +580,8 @@ class Server:
         if fault == "doubled":
             self.spawn(self._later(do))
         try:
-            answer = await asyncio.wait_for(do(), timeout)
+            # What never waits needs no task of its own.
+            answer = await (do() if kind in _AT_ONCE else asyncio.wait_for(do(), timeout))
         except asyncio.TimeoutError:
             raise self.trouble(Cause.OUTAGE, "timed out") from None
         if kind in _SIGNALS:  # there is a moment in which it is stored, and nobody knows
@@ -602,6 +609,7 @@ class Server:
 
 _WAITS = ("history", "poll")
 _SIGNALS = ("send", "tell")
+_AT_ONCE = (*_SIGNALS, "resolve")
 _COMMANDS = {"roll", "forget", "close", "fail"}
 _AT = {  # where a fault can be; the others: at every call
     "busy": ("query",),
@@ -647,8 +655,9 @@ def retention_of(keep: tuple[str, float] | None) -> Retention | None:
             return None
 
 
-def value_of(data: Any) -> Any:
-    """What an item's data holds."""
+@cache
+def value_of(data: str) -> Any:
+    """What an item's data holds: a string, asked for again and again."""
     return CONVERTER.from_payload(decode_payload(data))
 
 
