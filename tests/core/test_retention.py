@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamlib.core.log import Item, Log
-from streamlib.core.retention import Keeper, Retention
+from streamlib.core.retention import Keeper, Retention, check_retention
 from streamlib.errors import InvalidLimitsError
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
@@ -90,6 +90,13 @@ def test_bounds_that_cannot_be_or_contradict_each_other_are_named(
         Retention(**bounds)
     assert raised.value.limit == named
     assert named in str(raised.value)
+
+
+@pytest.mark.parametrize("retention", [None, 5, {"max_items": 5}, timedelta(seconds=5)])
+def test_what_is_no_retention_is_named(retention: Any) -> None:
+    check_retention(Retention(max_items=5))
+    with pytest.raises(TypeError, match=r"retention is .*, and no Retention"):
+        check_retention(retention)
 
 
 def test_without_a_bound_nothing_goes() -> None:
