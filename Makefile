@@ -44,16 +44,16 @@ lab: .venv/.ready
 stop: .venv/.ready
 	@$(BIN)/streamlib stop
 
-# Most tests wait most of the time: some processes share them out. What is measured goes first.
+# Most tests wait most of the time: two processes share them out. What is measured goes first.
 MEASURED := tests/core tests/wire tests/host tests/client tests/server
-SHARED := -q --dist loadfile --no-loadscope-reorder -n
+SHARED := -q -n 2 --dist loadfile --no-loadscope-reorder
 
 test: .venv/.ready
-	$(BIN)/python -m pytest $(SHARED) 2 -m "measured and not soak" $(MEASURED) --cov --cov-report=
-	$(BIN)/python -m pytest $(SHARED) 3 -m "not measured and not soak and not matrix"
+	$(BIN)/python -m pytest $(SHARED) -m "measured and not soak" $(MEASURED) --cov --cov-report=
+	$(BIN)/python -m pytest $(SHARED) -m "not measured and not soak and not matrix"
 
 test-all: test
-	$(BIN)/python -m pytest $(SHARED) 3 -m "(soak or matrix) and not alone"
+	$(BIN)/python -m pytest $(SHARED) -m "(soak or matrix) and not alone"
 	$(BIN)/python -m pytest -q -m "(soak or matrix) and alone"
 
 check: .venv/.ready

@@ -1,4 +1,4 @@
-"""How tests are shared out to processes (`pytest -n 3 --dist loadfile`): a file at a time.
+"""How tests are shared out to processes (`pytest -n 2 --dist loadfile`): a file at a time.
 
 What a file's tests share (a JupyterLab, a model's server) is then started once. Where each test
 starts what it needs, they go one at a time. What takes longest begins first, so that no process is
