@@ -68,6 +68,9 @@ _RUN_CLOSED = "AcceptedUpdateCompletedWorkflow"  # the server's, for polls that 
 # hangs on a node that died is found out soon, and a large batch gets through on a slow line.
 _SEND_TIMEOUT = 5.0
 _SLOW_LINE = 40_000  # bytes a second
+# Times as long, at most, after sends that had no answer: what is only slow would be sent again and
+# again, and be slower for it.
+_MOST_PATIENCE = 8
 _SETTLE = 0.05  # seconds
 
 _RETRYABLE = {
@@ -161,6 +164,7 @@ class TemporalTransport:
         self.client = client
         self.pinned_run_id = handle.run_id or ""
         self._handle = handle
+        self._patience = 1  # doubled by each send in a row that had no answer in time
         context = WorkflowSerializationContext(client.namespace, handle.id)
         self._converter = client.data_converter.with_context(context)
         sender: Client = getattr(handle, "_client", client)  # a handle may have come from another
@@ -202,11 +206,14 @@ class TemporalTransport:
 
     async def _signal(self, name: str, argument: dict[str, Any], seconds: float) -> None:
         signal = self._handle.signal(name, argument)
+        seconds *= self._patience
         try:
             await self._call(asyncio.wait_for(signal, seconds), _RETRYABLE)
         except asyncio.TimeoutError as error:
+            self._patience = min(2 * self._patience, _MOST_PATIENCE)
             reason = f"no acknowledgement within {seconds:.0f} s"
             raise StreamUnavailableError(self.workflow_id, reason) from error
+        self._patience = 1
 
     async def _encodes(self, batch: dict[str, Any]) -> bool:
         try:

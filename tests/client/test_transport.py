@@ -120,6 +120,34 @@ async def test_what_trying_again_does_not_mend_is_final(
         await transport_that_meets(status, text).send({})
 
 
+async def test_after_sends_without_an_answer_the_next_waits_longer_and_after_one_with_it_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streamlib.client.transport, "_SEND_TIMEOUT", 0.004)
+    monkeypatch.setattr(streamlib.client.transport, "_SLOW_LINE", 1e9)
+    answers, waits = asyncio.Event(), []
+    wait_for = asyncio.wait_for
+
+    async def noting(what: Any, seconds: float) -> Any:
+        waits.append(seconds)
+        return await wait_for(what, seconds)
+
+    async def signal(*_: Any) -> None:
+        await answers.wait()
+
+    monkeypatch.setattr(asyncio, "wait_for", noting)
+    client: Any = SimpleNamespace(data_converter=DataConverter.default, namespace="default")
+    handle: Any = SimpleNamespace(id="order-1", run_id=None, signal=signal)
+    transport = TemporalTransport(handle, client)
+    for _ in range(5):
+        with pytest.raises(StreamUnavailableError, match="no acknowledgement within"):
+            await transport.send({})
+    answers.set()
+    for _ in range(2):
+        await transport.send({})
+    assert [round(each / 0.004) for each in waits] == [1, 2, 4, 8, 8, 8, 1]
+
+
 @pytest.mark.parametrize(("size", "within"), [(0, "0 s"), (40_000, "1 s")])
 async def test_a_send_that_hangs_is_given_up_after_a_while_that_a_large_batch_may_need(
     size: int, within: str, monkeypatch: pytest.MonkeyPatch
