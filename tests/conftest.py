@@ -45,10 +45,9 @@ def home() -> Iterator[Path]:
         patch.setenv("STREAMLIB_HOME", str(folder))
         # What is killed in a test comes back at its port, which another process may not take.
         number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-        first = int(os.environ.get("STREAMLIB_TEST_PORT", "7233")) + 10 * int(number)
-        patch.setenv("STREAMLIB_PORT", str(first))
-        # A run of tests within this one.
-        patch.setenv("STREAMLIB_TEST_PORT", str(first + 100))
+        first = int(os.environ.get("STREAMLIB_TEST_PORT", "7233")) + int(number)
+        patch.setenv("STREAMLIB_PORT", str(first))  # and every tenth from there
+        patch.setenv("STREAMLIB_TEST_PORT", str(first + 3))  # of a run of tests within this one
         patch.setenv("TEMPORAL_CONFIG_FILE", str(folder / "no-such-profile.toml"))
         yield folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,8 +1,8 @@
 """One way to a Temporal server for notebooks, workers and terminal runs alike.
 
 Owns the order of precedence: Temporal's own environment and profile file (a cluster, Temporal
-Cloud, mTLS, an API key), else the lab's dev server, else localhost:7233. It starts nothing and
-does not know who did. Next: `lab/machine/server.py`, which does.
+Cloud, mTLS, an API key), else the lab's dev server, else where that would be. It starts nothing
+and does not know who did. Next: `lab/machine/server.py`, which does.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def target() -> Target:
         ours = ClientConfigProfile.load(config_source=path, disable_env=True)
         if ours.address:
             return Target(ours.to_client_connect_config(), external=False)
-    return Target({"target_host": "localhost:7233", "namespace": "default"}, external=False)
+    # Whoever moves the lab's ports has a reason: somebody else may be at the usual one.
+    port = os.environ.get("STREAMLIB_PORT") or "7233"
+    return Target({"target_host": f"localhost:{port}", "namespace": "default"}, external=False)
 
 
 def task_queue(name: str) -> str:

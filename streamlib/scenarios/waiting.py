@@ -61,9 +61,10 @@ class Waiting(Interceptor):
         self._worker = worker
         self._say = say or _to_stderr
         self._started: dict[str, str] = {}
-        self._reason: _Reason | None = None
+        self._reason: Reason | None = None
         self._since = 0.0
-        self._said = False
+        self._said = False  # the reason that is
+        self._waits_since: float | None = None  # for whatever reasons, if any was said
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
         """Temporal's hook."""
@@ -83,24 +84,29 @@ class Waiting(Interceptor):
     async def _look_again_and_again(self) -> None:
         while True:
             began = time.monotonic()
-            self._note(await self._look(), began)
+            self.note(await self._look(), began)
             await asyncio.sleep(LOOK)
 
-    def _note(self, reason: _Reason | None, began: float) -> None:
+    def note(self, reason: Reason | None, began: float) -> None:
         """Say a reason that has lasted, once, and its end."""
-        if reason != self._reason:
-            if self._said:
-                self._say(f"... it goes on, after {began - self._since:.0f} s.")
+        before = self._reason
+        if reason != before:
+            # Another reason is no progress; the next task of the same kind is.
+            goes_on = reason is None or (before is not None and reason.text == before.text)
+            if goes_on and self._waits_since is not None:
+                self._say(f"... it goes on, after {began - self._waits_since:.0f} s.")
+                self._waits_since = None
             self._reason, self._since, self._said = reason, began, False
         waited = time.monotonic() - self._since
         if reason and not self._said and waited >= PATIENCE:
             self._said = True
+            self._waits_since = self._waits_since or self._since
             since = datetime.now() - timedelta(seconds=waited)
             self._say(f"Waiting since {since:%H:%M:%S} ({waited:.0f} s): {reason.text}")
 
-    async def _look(self) -> _Reason | None:
+    async def _look(self) -> Reason | None:
         """What is waited for now, if anything."""
-        silent = _Reason(f"the Temporal server at {self._address} does not answer. Is it up?")
+        silent = Reason(f"the Temporal server at {self._address} does not answer. Is it up?")
         if self.client is None:
             return silent
         try:
@@ -123,14 +129,14 @@ class Waiting(Interceptor):
 
     def _awaits(
         self, run: DescribeWorkflowExecutionResponse, workflow_id: str, task_queue: str
-    ) -> _Reason | None:
+    ) -> Reason | None:
         advice = f": run {self._worker} in another terminal" if self._worker else ""
         if run.HasField("pending_workflow_task"):
             task = run.pending_workflow_task
             text = f"no worker takes a task of {workflow_id} from {task_queue!r}{advice}."
             if task.state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_STARTED:
                 text = f"a worker took a task of {workflow_id} and is silent. Is it alive?"
-            return _Reason(text, str(task.original_scheduled_time))
+            return Reason(text, str(task.original_scheduled_time))
         for each in run.pending_activities:
             name = each.activity_type.name
             text = f"no worker takes {name} from {task_queue!r}{advice}."
@@ -143,12 +149,14 @@ class Waiting(Interceptor):
                 why = each.last_failure.message or "it timed out"
                 text = f"attempt {each.attempt} of {name}. The one before: {why}."
             sign_of_life = f"{each.attempt} {each.last_started_time} {each.last_heartbeat_time}"
-            return _Reason(text, sign_of_life)
+            return Reason(text, sign_of_life)
         return None
 
 
 @dataclass(frozen=True)
-class _Reason:
+class Reason:
+    """What is waited for, in words."""
+
     text: str
     which: str = ""
     """Tells it from the next of the same text: progress is no waiting."""
