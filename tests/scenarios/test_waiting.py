@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamlib.scenarios import waiting
-from streamlib.scenarios.waiting import Waiting, Reason
+from streamlib.scenarios.waiting import Reason, Waiting
 
 
 def said(monkeypatch: pytest.MonkeyPatch, *reasons: Reason | None) -> list[str]:
