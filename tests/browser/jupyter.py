@@ -22,7 +22,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
-from streamlib.lab.jupyter import DEFAULTS
+from streamlib.lab.jupyter import DEFAULTS, PROGRAM
 from streamlib.lab.machine import processes
 
 CHROMIUM_FLAGS = [
@@ -50,15 +50,17 @@ OURS = re.compile(r"(https?|wss?)://127\.0\.0\.1|data:|blob:")
 class FrontEnd:
     """What serves the notebooks."""
 
-    module: str
+    program: tuple[str, str]
+    """What Python is told to run."""
     options: tuple[str, ...]
     page: str
     """The path of a notebook's page."""
 
 
 LAB = FrontEnd(
-    "jupyterlab",
+    ("-c", PROGRAM),  # as our command starts it
     (
+        "--LanguageServerManager.autodetect=False",
         *("--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None"),
         "--LabApp.extension_manager=readonly",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
@@ -67,7 +69,7 @@ LAB = FrontEnd(
     "/lab/workspaces/{stem}/tree/{stem}.ipynb?reset&token={token}",
 )
 NOTEBOOK = FrontEnd(
-    "notebook",
+    ("-m", "notebook"),
     ("--JupyterNotebookApp.expose_app_in_browser=True",),
     "/notebooks/{stem}.ipynb?token={token}",
 )
@@ -121,7 +123,7 @@ def jupyter(
     url, token = f"http://127.0.0.1:{port}{prefix}", secrets.token_hex(16)
     log, environment = folder / "jupyter.log", _environment(folder)
     running = Jupyter(url, token, log, work, environment, front_end)
-    command = [python, "-m", front_end.module, *front_end.options, *_options(port, token, work)]
+    command = [python, *front_end.program, *front_end.options, *_options(port, token, work)]
     with log.open("wb") as said:
         process = subprocess.Popen(
             [*command, f"--ServerApp.base_url={prefix}/"],
