@@ -44,17 +44,19 @@ lab: .venv/.ready
 stop: .venv/.ready
 	@$(BIN)/streamlib stop
 
-# Most tests wait most of the time: two processes share them out. What is measured goes first.
+# Two processes share the tests out: first what is measured; then what has no browser, which takes
+# the machine for itself.
 MEASURED := tests/core tests/wire tests/host tests/client tests/server
 SHARED := -q -n 2 --dist loadfile --no-loadscope-reorder
 
 test: .venv/.ready
 	$(BIN)/python -m pytest $(SHARED) -m "measured and not soak" $(MEASURED) --cov --cov-report=
-	$(BIN)/python -m pytest $(SHARED) -m "not measured and not soak and not matrix"
+	$(BIN)/python -m pytest -q -m "browser and not soak and not matrix" tests/browser
+	$(BIN)/python -m pytest $(SHARED) -m "not measured and not browser and not soak and not matrix"
 
 test-all: test
-	$(BIN)/python -m pytest $(SHARED) -m "(soak or matrix) and not alone"
-	$(BIN)/python -m pytest -q -m "(soak or matrix) and alone"
+	$(BIN)/python -m pytest $(SHARED) -m "(soak or matrix) and not alone and not browser"
+	$(BIN)/python -m pytest -q -m "(soak or matrix) and (alone or browser)"
 
 check: .venv/.ready
 	$(BIN)/ruff format --check .
