@@ -485,9 +485,10 @@ export class View {
 	/** The canvas is out of date. */
 	touch() { if (this.visible) this.raf ||= requestAnimationFrame((now) => this.draw(now)); }
 
-	/** Everything is. */
+	/** Everything is. Out of sight that waits; but a view has its height before somebody scrolls to it. */
 	refresh() {
 		this.old = true;
+		if (!this.visible && this.frame.stream && this.root.dataset.state === "empty") this.fill();
 		this.touch();
 	}
 
