@@ -363,7 +363,7 @@ def outcomes(server: str, raw: RawServer) -> Iterator[dict[str, Outcome]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPENAI_API_KEY", KEY)
         patch.setenv("OPENAI_BASE_URL", raw.base_url)
-        patch.setenv("LLM_TIMEOUT", "4")
+        patch.setenv("LLM_TIMEOUT", "8")
         try:
             yield asyncio.run(all_of_them())
         finally:
