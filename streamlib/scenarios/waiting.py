@@ -91,8 +91,8 @@ class Waiting(Interceptor):
         """Say a reason that has lasted, once, and its end."""
         before = self._reason
         if reason != before:
-            # Another reason is no progress; the next task of the same kind is.
-            goes_on = reason is None or (before is not None and reason.text == before.text)
+            # The next task is progress; that a server is silent, or is no more, tells nothing of it.
+            goes_on = not (reason and reason.silence) and not (reason and before and before.silence)
             if goes_on and self._waits_since is not None:
                 self._say(f"... it goes on, after {began - self._waits_since:.0f} s.")
                 self._waits_since = None
@@ -106,7 +106,9 @@ class Waiting(Interceptor):
 
     async def _look(self) -> Reason | None:
         """What is waited for now, if anything."""
-        silent = Reason(f"the Temporal server at {self._address} does not answer. Is it up?")
+        silent = Reason(
+            f"the Temporal server at {self._address} does not answer. Is it up?", silence=True
+        )
         if self.client is None:
             return silent
         try:
@@ -160,6 +162,8 @@ class Reason:
     text: str
     which: str = ""
     """Tells it from the next of the same text: progress is no waiting."""
+    silence: bool = False
+    """Whether it is the server that is waited for."""
 
 
 class _Noting(OutboundInterceptor):

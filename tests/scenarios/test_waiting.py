@@ -18,7 +18,8 @@ def said(monkeypatch: pytest.MonkeyPatch, *reasons: Reason | None) -> list[str]:
     return [line.partition("): ")[2] or line for line in lines]
 
 
-SILENT, NOBODY, NOBODY_AGAIN = Reason("silent"), Reason("nobody", "1"), Reason("nobody", "2")
+SILENT = Reason("silent", silence=True)
+NOBODY, NOBODY_AGAIN, SLOW = Reason("nobody", "1"), Reason("nobody", "2"), Reason("slow", "3")
 
 
 def test_a_reason_is_said_once_it_has_lasted_and_its_end_too(
@@ -28,11 +29,12 @@ def test_a_reason_is_said_once_it_has_lasted_and_its_end_too(
     assert said(monkeypatch, *[SILENT] * 9, None) == ["silent", "... it goes on, after 9 s."]
 
 
-def test_another_reason_is_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_that_a_server_is_slow_too_is_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = said(monkeypatch, *[SILENT] * 6, *[NOBODY] * 6, *[SILENT] * 2, None)
     assert lines == ["silent", "nobody", "... it goes on, after 14 s."]
 
 
-def test_the_next_task_of_the_same_kind_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = said(monkeypatch, *[NOBODY] * 6, *[NOBODY_AGAIN] * 6)
-    assert lines == ["nobody", "... it goes on, after 6 s.", "nobody"]
+@pytest.mark.parametrize("following", [NOBODY_AGAIN, SLOW])
+def test_the_next_task_is(following: Reason, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = said(monkeypatch, *[NOBODY] * 6, *[following] * 6)
+    assert lines == ["nobody", "... it goes on, after 6 s.", following.text]
