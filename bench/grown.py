@@ -87,7 +87,7 @@ async def serve(address: str, task_queue: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     client = await Client.connect(address)
-    # Without the SDK's check for a task of more than two seconds: on a busy machine one of these is.
+    # Without the SDK's check for a task that takes two seconds: on a busy machine these do.
     async with Worker(client, task_queue=task_queue, workflows=[GrownHub], debug_mode=True):
         await told.wait()
     await asyncio.sleep(0.2)  # the SDK's last calls

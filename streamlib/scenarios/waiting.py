@@ -91,7 +91,7 @@ class Waiting(Interceptor):
         """Say a reason that has lasted, once, and its end."""
         before = self._reason
         if reason != before:
-            # The next task is progress; that a server is silent, or is no more, tells nothing of it.
+            # The next task is progress; that a server is silent, or no more, tells nothing of it.
             goes_on = not (reason and reason.silence) and not (reason and before and before.silence)
             if goes_on and self._waits_since is not None:
                 self._say(f"... it goes on, after {began - self._waits_since:.0f} s.")
