@@ -25,6 +25,10 @@ MAX_PIECE = 64_000
 
 CONCEALED = "[the key]"
 
+LET_GO = 3
+"""Letters that may be a secret's first and are shown all the same: else each "s" at the end of a
+token would wait for the next one, as "sk-" may follow. They tell nothing of a secret."""
+
 ENDS = {
     "stop": "",
     "length": "cut off: the model reached its limit of tokens",
@@ -112,7 +116,8 @@ class Reading:
     is added.
 
     Args:
-        secret: What is never shown: some servers quote the key in what they send as text.
+        secret: What is never shown, but for its first letters where it comes in parts: some servers
+            quote the key in what they send as text.
 
     Example:
         reading = Reading()
@@ -130,6 +135,7 @@ class Reading:
         """Bytes of the text as JSON."""
         self._pieces: list[str] = []
         self._half = self._held = ""
+        self._before = ""  # the last letters that were shown
         self._refused = False
 
     @property
@@ -160,12 +166,17 @@ class Reading:
 
     def _concealed(self, text: str, *, last: bool) -> str:
         """The text without the secret: an end that may be its beginning waits for more."""
-        if self.secret:
-            text = text.replace(self.secret, CONCEALED)
-        lengths = range(0 if last else min(len(self.secret) - 1, len(text)), 0, -1)
-        waits = next((n for n in lengths if text.endswith(self.secret[:n])), 0)
-        self._held = text[len(text) - waits :]
-        return text[: len(text) - waits]
+        if not self.secret:
+            return text
+        first, *others = (self._before + text).split(self.secret)
+        shown = CONCEALED.join([first[len(self._before) :], *others])
+        rest = others[-1] if others else first
+        lengths = range(0 if last else min(len(self.secret) - 1, len(rest)), LET_GO, -1)
+        begun = next((n for n in lengths if rest.endswith(self.secret[:n])), LET_GO)
+        at = len(shown) - (begun - LET_GO)
+        self._held, shown = shown[at:], shown[:at]
+        self._before = (self._before + shown)[-LET_GO:]
+        return shown
 
     def _note(self, any_text: bool) -> str:
         note = ENDS[self.ended] if any_text else ENDS[self.ended] or "the model wrote nothing"

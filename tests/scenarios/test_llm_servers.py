@@ -178,7 +178,7 @@ SAID: dict[str, tuple[Play, str, str]] = {
     "no word at all": ([OK, chunk(end="stop")], "[the model wrote nothing]", "stop"),
     "a text that quotes the key": (
         [OK, lambda key: chunk("no " + key[:9]), lambda key: chunk(key[9:] + "!", end="stop")],
-        "no [the key]!",
+        "no can[the key]!",
         "stop",
     ),
     "a reason that is the key": (
