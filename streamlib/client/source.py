@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Collection, Hashable
-from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from streamlib.client.follow import Chain, Run
@@ -31,8 +31,6 @@ R = TypeVar("R")
 
 BEYOND = 2**31 - 1
 """An offset beyond the end of any log: who asks from there is told of bounds, and gets no item."""
-
-_CALL = timedelta(seconds=10)
 
 
 class Source:
@@ -156,7 +154,9 @@ class Source:
                 if answer is None and not (by_query or self.closed or from_offset == BEYOND):
                     answer = await self._update(run_id, topics, from_offset)
             except NeverBeganError:
-                before = await self.transport.run_before(run_id, _CALL)
+                before = await self._patience.hedged(
+                    "read", partial(self.transport.run_before, run_id)
+                )
                 if not self.chain.never_began(run_id, before):
                     return _nothing(from_offset)
             else:

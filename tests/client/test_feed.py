@@ -311,6 +311,17 @@ async def test_within_three_seconds_of_the_servers_return_all_is_read_whatever_h
         assert loop.time() - back < 3
 
 
+async def test_that_it_hangs_which_run_was_before_one_that_never_began_is_found_out(
+    host: FakeHost,
+) -> None:
+    host.append(0)
+    host.roll_over()
+    host.run.began = False
+    host.close(WorkflowExecutionStatus.TERMINATED)
+    host.faults["run_before"] = [Blocked()]
+    assert await asyncio.wait_for(rest(subscribe(host)), 5) == [0]
+
+
 async def test_while_nothing_is_wrong_one_wait_lasts_and_an_item_costs_one_read(
     host: FakeHost,
 ) -> None:
