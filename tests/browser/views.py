@@ -427,6 +427,28 @@ print(meanwhile)
     view.shows(end=11, state="live")
 
 
+def reloaded(sheet: Sheet, **wanted: object) -> View:
+    """Reload the page, and wait until the first view there shows this.
+
+    JupyterLab sends what a page says through a subshell of the kernel, and at times, after a
+    reload, through one that it has deleted itself: then no widget there is heard, whoever's it is,
+    and the page wants another reload.
+    """
+    for left in reversed(range(3)):
+        before = sheet.heard.naming("UnknownSubshellError")
+        sheet.page.reload()
+        wait_until_ready(sheet.page)
+        view = sheet.shown()
+        try:
+            view.shows(**wanted)
+        except AssertionError:
+            if not left or sheet.heard.naming("UnknownSubshellError") == before:
+                raise
+        else:
+            return view
+    raise AssertionError
+
+
 def says_that_a_cell_is_busy(sheet: Sheet, view: View) -> None:
     begin(sheet.page, "time.sleep(5)")
     view.shows(state="busy")
