@@ -28,7 +28,6 @@ from tests.browser.jupyter import (
     save,
     set_theme,
     show_notebook,
-    wait_until_ready,
 )
 from tests.browser.views import EVERYTHING, Memory, Sheet, View, has, until
 
