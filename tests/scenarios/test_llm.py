@@ -51,7 +51,7 @@ def llm(server: str) -> Iterator[scripted.Scripted]:
         try:
             patch.setenv("OPENAI_API_KEY", KEY)
             patch.setenv("OPENAI_BASE_URL", started.base_url)
-            patch.setenv("LLM_TIMEOUT", "1")
+            patch.setenv("LLM_TIMEOUT", "4")  # a busy machine is no silent model
             asyncio.run(
                 workers.start(
                     "llm-worker",
