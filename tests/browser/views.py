@@ -434,19 +434,20 @@ def reloaded(sheet: Sheet, **wanted: object) -> View:
     reload, through one that it has deleted itself: then no widget there is heard, whoever's it is,
     and the page wants another reload.
     """
-    for left in reversed(range(3)):
-        before = sheet.heard.naming("UnknownSubshellError")
+    lost = "UnknownSubshellError"
+    for _ in range(8):
+        before = sheet.heard.naming(lost)
         sheet.page.reload()
         wait_until_ready(sheet.page)
         view = sheet.shown()
-        try:
-            view.shows(**wanted)
-        except AssertionError:
-            if not left or sheet.heard.naming("UnknownSubshellError") == before:
-                raise
-        else:
+
+        def is_so(view: View = view) -> bool:
+            return all(view.data(name) == str(value) for name, value in wanted.items())
+
+        until(sheet.page, lambda: is_so() or sheet.heard.naming(lost) > before)  # noqa: B023
+        if is_so():
             return view
-    raise AssertionError
+    raise AssertionError(f"after eight reloads it does not show {wanted}")
 
 
 def says_that_a_cell_is_busy(sheet: Sheet, view: View) -> None:
