@@ -44,8 +44,8 @@ lab: .venv/.ready
 stop: .venv/.ready
 	@$(BIN)/streamlib stop
 
-# Two processes share the tests out: first what is measured; then what has no browser, which takes
-# the machine for itself.
+# Two processes share out what is measured, and what is not; between them the browser's tests have
+# the machine for themselves.
 MEASURED := tests/core tests/wire tests/host tests/client tests/server
 SHARED := -q -n 2 --dist loadfile --no-loadscope-reorder
 

@@ -1,6 +1,6 @@
 """How tests are shared out to processes (`pytest -n 2 --dist loadfile`): a file at a time.
 
-What a file's tests share (a JupyterLab, a model's server) is then started once. Where each test
+What a file's tests share (a lab, a model's server) is then started once. Where each test
 starts what it needs, they go one at a time. What takes longest begins first, so that no process is
 left with it at the end.
 """
@@ -22,12 +22,9 @@ ONE_BY_ONE = (
 )
 """Files whose tests share next to nothing, and take long."""
 
-TOGETHER = ("tests/browser/",)
-"""Folders whose files go one after the other: two browsers at once take the whole machine."""
-
 LONGEST: Sequence[str] = (
     *("tests/test_matrix.py", "tests/test_servers.py", "tests/server/test_flow_soak.py"),
-    *("tests/browser/", "tests/lab/lessons/test_exercises.py", "tests/scenarios/test_llm_servers"),
+    *("tests/lab/lessons/test_exercises.py", "tests/scenarios/test_llm_servers.py"),
     *("tests/notebooks/", "tests/faults/", "tests/lab/"),
 )
 
@@ -36,11 +33,10 @@ os.environ.setdefault("STREAMLIB_SEEDS", " ".join(str(random.randrange(10**6)) f
 
 
 class ByFile(LoadFileScheduling):
-    """A file is what a process is given; or one test of it, or a folder."""
+    """A file is what a process is given, or one test of a file of `ONE_BY_ONE`."""
 
     def _split_scope(self, nodeid: str) -> str:
-        folder = next((each for each in TOGETHER if nodeid.startswith(each)), "")
-        return folder or (nodeid if nodeid.startswith(ONE_BY_ONE) else super()._split_scope(nodeid))
+        return nodeid if nodeid.startswith(ONE_BY_ONE) else super()._split_scope(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
