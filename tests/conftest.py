@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-pytest_plugins = ["tests.covered", "tests.shared_out"]
+pytest_plugins = ["tests.covered", "tests.later", "tests.shared_out", "tests.watchdog"]
 
 
 def pytest_configure() -> None:

@@ -18,7 +18,6 @@ from streamlib.lab.status import status
 from streamlib.scenarios.connect import target
 from streamlib.scenarios.model import source
 from streamlib.scenarios.program import run_program
-from streamlib.scenarios.worker import main as work
 from streamlib_cli import worker_arguments
 
 
@@ -105,6 +104,9 @@ def run(given: argparse.Namespace, rest: Sequence[str]) -> int:
     name = f"streamlib {given.command}"
     match given.command:
         case "worker":
+            # Here alone: what a worker needs of the SDK, the other commands need not load.
+            from streamlib.scenarios.worker import main as work
+
             return work(worker_arguments(given), prepare=servers_first)
         case "lab":
             quiet = given.no_browser or bool(os.environ.get("STREAMLIB_NO_BROWSER"))

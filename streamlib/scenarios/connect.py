@@ -1,8 +1,9 @@
 """One way to a Temporal server for notebooks, workers and terminal runs alike.
 
 Owns the order of precedence: Temporal's own environment and profile file (a cluster, Temporal
-Cloud, mTLS, an API key), else the lab's dev server, else where that would be. It starts nothing
-and does not know who did. Next: `lab/machine/server.py`, which does.
+Cloud, mTLS, an API key), else the lab's dev server, else where that would be; and how one asks it
+whether a worker polls. It starts nothing and does not know who did.
+Next: `lab/machine/server.py`, which does.
 """
 
 from __future__ import annotations
@@ -10,15 +11,21 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import socket
 import ssl
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
+from temporalio.service import RPCError
 
 from .home import learner, profile_path
 from .program import OneLineError
@@ -113,6 +120,33 @@ async def connect(**options: Any) -> Client:
         cause = error
     hint = await _tls_hint(goal)
     raise ServerUnavailableError(_unreachable(goal, hint or _short(cause))) from cause
+
+
+def identity(pid: int) -> str:
+    """The name under which the server lists the worker process `pid` of this machine."""
+    return f"streamlib-{pid}@{socket.gethostname()}"
+
+
+async def polls(client: Client, task_queue: str, name: str) -> bool:
+    """Whether `name` is among a queue's pollers, for workflows and for activities."""
+    for kind in (
+        TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+    ):
+        request = DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=task_queue),
+            task_queue_type=kind,
+        )
+        try:
+            answer = await client.workflow_service.describe_task_queue(
+                request, retry=False, timeout=timedelta(seconds=5)
+            )
+        except RPCError:
+            return False
+        if name not in {poller.identity for poller in answer.pollers}:
+            return False
+    return True
 
 
 @cache

@@ -14,24 +14,20 @@ import importlib
 import importlib.util
 import logging
 import os
-import socket
 import sys
 import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
-from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from streamlib import UnsentItemsWarning
 from streamlib.scenarios import ACTIVITIES, TASK_QUEUE, WORKFLOWS
-from streamlib.scenarios.connect import connect, target
+from streamlib.scenarios.connect import connect, identity, polls, target
 from streamlib.scenarios.connect import task_queue as queue_named
 from streamlib.scenarios.llm import LLM_TASK_QUEUE, LLMWorkflow, stream_completion
 from streamlib.scenarios.model import NoLLMError, settings, source
@@ -64,11 +60,6 @@ HEARTBEATS = timedelta(seconds=1)
 BUILD = "streamlib-scenarios-without-versions"
 """What the server is told of our code. The SDK's default is a digest of every module that is
 loaded: it reads them all, which takes as long as to import them."""
-
-
-def identity(pid: int) -> str:
-    """The name under which the server lists the worker process `pid` of this machine."""
-    return f"streamlib-{pid}@{socket.gethostname()}"
 
 
 async def run_worker(
@@ -133,28 +124,6 @@ async def _until_polling(running: asyncio.Task[None], client: Client, task_queue
         await asyncio.sleep(0.02)
     if running.done():
         running.result()
-
-
-async def polls(client: Client, task_queue: str, name: str) -> bool:
-    """Whether `name` is among a queue's pollers, for workflows and for activities."""
-    for kind in (
-        TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-    ):
-        request = DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=task_queue),
-            task_queue_type=kind,
-        )
-        try:
-            answer = await client.workflow_service.describe_task_queue(
-                request, retry=False, timeout=timedelta(seconds=5)
-            )
-        except RPCError:
-            return False
-        if name not in {poller.identity for poller in answer.pollers}:
-            return False
-    return True
 
 
 async def _end(worker: Worker, running: asyncio.Task[None]) -> None:

@@ -30,8 +30,8 @@ from temporalio.client import Client, WorkflowHandle
 
 from streamlib import WorkflowStreamClient
 from streamlib.lab.machine import binary, processes
+from streamlib.scenarios.connect import identity, polls
 from streamlib.scenarios.hub import HubInput, HubWorkflow
-from streamlib.scenarios.worker import identity, polls
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,8 +8,8 @@ import os
 
 from temporalio.worker import Worker
 
-from streamlib.scenarios.connect import connect
-from streamlib.scenarios.worker import STICKY, identity
+from streamlib.scenarios.connect import connect, identity
+from streamlib.scenarios.worker import STICKY
 from tests.faults.stage import Stage
 from tests.server import hosts
 

@@ -19,8 +19,6 @@ from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
 
-from temporalio.testing import WorkflowEnvironment
-
 from streamlib.lab.errors import ServerUnavailableError
 from streamlib.scenarios.home import binary_cache
 
@@ -145,6 +143,9 @@ async def _download(say: Say) -> Binary:
     """Let the SDK fetch the CLI into our cache: it does so by starting a server, ended at once."""
     say("getting the Temporal server: downloading (about 100 MB, once) ...")
     folder = binary_cache()
+    # The last resort of all: its import would cost every command and every kernel half a second.
+    from temporalio.testing import WorkflowEnvironment
+
     folder.mkdir(parents=True, exist_ok=True)
     try:
         environment = await asyncio.wait_for(

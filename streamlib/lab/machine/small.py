@@ -19,8 +19,8 @@ from streamlib.lab.machine import binary, processes
 from streamlib.lab.machine.processes import Process
 from streamlib.lab.machine.server import HOST, NO_BROWSER, answers, first_free
 from streamlib.scenarios import TASK_QUEUE
+from streamlib.scenarios.connect import identity, polls
 from streamlib.scenarios.home import home
-from streamlib.scenarios.worker import identity, polls
 
 NAME, WORKER = "small-server", "small-worker"
 

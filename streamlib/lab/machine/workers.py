@@ -17,9 +17,8 @@ from streamlib.lab.errors import LabError, WorkerDiedError
 from streamlib.lab.machine import processes
 from streamlib.lab.machine.processes import Process
 from streamlib.scenarios import TASK_QUEUE
-from streamlib.scenarios.connect import connect, target
+from streamlib.scenarios.connect import connect, identity, polls, target
 from streamlib.scenarios.connect import task_queue as queue_named
-from streamlib.scenarios.worker import identity, polls
 
 READY_TIMEOUT = 60.0
 """Seconds a worker may take from its start to its first poll."""
