@@ -19,6 +19,9 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
+# Of what `nbformat` loads, this takes five seconds, for a check of addresses; it is optional.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
 pytest_plugins = ["tests.covered", "tests.later", "tests.shared_out", "tests.watchdog"]
 
 

@@ -14,7 +14,7 @@ from streamlib.wire import encode, shapes
 from tests.faults.actors import Author, reader
 from tests.faults.conftest import Starter
 from tests.faults.history import History
-from tests.server.reading import becomes, eventually, noise, roll_over, take, told
+from tests.server.reading import becomes, eventually, noise, polls_of, roll_over, take, told
 
 COMPLETED = WorkflowExecutionStatus.COMPLETED
 
@@ -118,6 +118,7 @@ async def test_what_does_not_fit_is_refused_before_anything_is_lost_and_polls_op
         await stage.signal("say", args=["t", [value]])
     waiting = asyncio.create_task(stage.execute_update(shapes.POLL, {"from_offset": 3}))
     first = await run_id(stage)
+    await becomes(lambda: polls_of(stage), 1)  # one that comes after the refusal waits, rightly
     await stage.signal("want", "roll")
     assert "StateTooLarge" in await becomes(lambda: stage.query("last_error"))
     assert (await waiting)["items"] == [], "a waiting poll was sent on, as for any hand-over"

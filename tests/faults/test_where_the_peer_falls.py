@@ -30,7 +30,7 @@ from streamlib import ItemDecodeError, ItemEncodeError, WorkflowStreamClient
 from streamlib.wire import encode, shapes
 from tests.faults.conftest import Starter
 from tests.server import hosts
-from tests.server.reading import LIMIT, becomes, drain, eventually, noise, take, told
+from tests.server.reading import LIMIT, becomes, drain, eventually, noise, polls_of, take, told
 
 SOON = 2.0  # seconds in which ours is done, and the peer is seen not to be
 TASK_FAILED = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
@@ -283,11 +283,6 @@ async def test_the_eleventh_reader_of_the_peer_is_locked_out_and_ours_are_all_se
     await asyncio.gather(*polls, return_exceptions=True)
     # The ten have left and keep their places: whoever comes is locked out.
     assert await poll_once(client, theirs) == RPCStatusCode.RESOURCE_EXHAUSTED
-
-
-async def polls_of(hub: Any) -> int:
-    accepted = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
-    return sum([event.event_type == accepted async for event in hub.fetch_history_events()])
 
 
 async def poll_once(client: Client, hub: Any) -> RPCStatusCode | None:

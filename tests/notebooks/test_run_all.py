@@ -36,16 +36,7 @@ SEEDS = [int(each) for each in os.environ.get("STREAMLIB_SEEDS", "").split()] or
 CRASHES = ("Traceback", "Fatal", "panicked", "core dumped", "Segmentation", "never awaited")
 
 
-LONG = {"02_disconnect_resume", "03_publish_from_outside", "09_build_your_own_log"}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.soak] if name in LONG else [])
-        for name in running.names()
-    ],
-)
+@pytest.mark.parametrize("name", running.names())
 async def test_all_cells_queued_at_once(name: str, course_home: Path, start: Start) -> None:
     async with start(name) as kernel:
         ran = await run_all(kernel, name)

@@ -8,6 +8,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 
 T = TypeVar("T")
@@ -71,3 +72,9 @@ async def roll_over(hub: WorkflowHandle[Any, Any], times: int) -> None:
 def noise(size: int, seed: int) -> str:
     """Text of `size` characters that does not compress to less than three quarters."""
     return base64.b64encode(random.Random(seed).randbytes(size * 3 // 4)).decode()
+
+
+async def polls_of(hub: WorkflowHandle[Any, Any]) -> int:
+    """How many polls a run has taken: what came too late for a state is not among them."""
+    accepted = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
+    return sum([event.event_type == accepted async for event in hub.fetch_history_events()])
