@@ -352,7 +352,7 @@ def outcomes(server: str, raw: RawServer) -> Iterator[dict[str, Outcome]]:
         await workers.start(
             "llm-worker", task_queue=LLM_TASK_QUEUE, command=COMMAND, purpose="an LLM of tests"
         )
-        at_once = asyncio.Semaphore(8)  # a slow machine is no silent server
+        at_once = asyncio.Semaphore(4)  # a slow machine is no silent server
 
         async def one(name: str) -> Outcome:
             async with at_once:

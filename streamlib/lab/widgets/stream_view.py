@@ -41,6 +41,9 @@ TICK = 0.5
 FORGET, SILENT = 30.0, 90.0
 """Seconds without a word after which a browser's view no longer counts as looking; as there."""
 
+RECENT = 1.0
+"""Seconds for which the first look counts as of this moment."""
+
 Reset = Callable[[], Awaitable[WorkflowStreamClient]]
 
 
@@ -263,6 +266,6 @@ class StreamView(anywidget.AnyWidget):
 
     def _fresh(self) -> Frame:
         """The frame of this moment; of before, where nobody answers in time."""
-        if time.monotonic() - self._begun > FIRST_LOOK or self._begun == 0.0:
+        if time.monotonic() - self._begun > RECENT or self._begun == 0.0:
             elsewhere(self._observer.first_look, FIRST_LOOK)
         return self._observer.frame()

@@ -15,7 +15,7 @@ from temporalio.worker import Worker
 from bench.grown import GrownHub, GrownInput
 from streamlib import WorkflowStreamClient, lab
 from streamlib.lab.machine import workers
-from streamlib.lab.widgets import asked, background
+from streamlib.lab.widgets import asked, background, stream_view
 from streamlib.scenarios.hub import HubWorkflow
 from tests.lab.widgets.page import Browser, Open, publish, until
 from tests.server import hosts
@@ -367,10 +367,11 @@ async def test_nothing_is_left_of_views_that_are_gone(
 
 
 async def test_a_picture_is_of_the_moment_it_is_asked_for(
-    hub: WorkflowHandle[HubWorkflow, str], stream: WorkflowStreamClient, open_view: Open
+    stream: WorkflowStreamClient, open_view: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(stream_view, "FIRST_LOOK", 30.0)  # however slow the machine
+    monkeypatch.setattr(stream_view, "RECENT", 0.0)
     page = await open_view()
-    await asyncio.sleep(1.1)
     await publish(stream, "news", 21)
     html = page.view._repr_mimebundle_()[0]["text/html"]
     assert "end offset 21" in html
