@@ -275,8 +275,8 @@ HOST = [
     Mutant(
         "a handed-over log begins at 0",
         "streamlib/host/carry.py",
-        "    log = Log(state.base_offset)\n",
-        "    log = Log()\n",
+        "    log = parts.make_log(state.base_offset)\n",
+        "    log = parts.make_log()\n",
         "tests/host/test_carry.py",
     ),
     Mutant(
@@ -296,8 +296,8 @@ HOST = [
     Mutant(
         "the table of publishers is not carried",
         "streamlib/host/carry.py",
-        "    return log, Publishers({name: _row(row) for name, row in state.publishers.items()})\n",
-        "    return log, Publishers()\n",
+        "parts.make_publishers({name: _row(row) for name, row in state.publishers.items()})\n",
+        "parts.make_publishers({})\n",
         WORLD,
     ),
     Mutant(
