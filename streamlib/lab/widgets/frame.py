@@ -21,7 +21,7 @@ from streamlib import ItemDescription, StreamDescription, WaitingBatch
 from streamlib.lab.widgets.names import NAMES, Names, shortened, visible
 
 VERSION = 2
-ITEMS, BATCHES, PUBLISHERS, WAITING = 512, 64, 50, 50
+ITEMS, BATCHES, PUBLISHERS, WAITING = 512, 64, 20, 50
 """How many of each a frame holds at most: the last ones."""
 
 NOBODY, ONE_OF_MANY = -1, -2

@@ -328,9 +328,9 @@ function Publishers({ v }) {
 	const heads = ["publisher", <>sequence <Help v={v} of="sequence" /></>, "accepted", "dropped", <>refused <Help v={v} of="refused" /></>, "last seen", "last batches"];
 	const nobody = stream && !stream.describes ? "This host does not say who published." : "Nobody has published from outside yet.";
 	return <Panel v={v} name="dedup" title="Publishers" note={note}>
-		{publishers.length ? <Table label="Publishers" heads={heads}>{publishers.map(([index, id, name, seq, accepted, dropped, refused, seen]) => {
+		{publishers.length ? <Table label="Publishers" heads={heads}>{publishers.map(([index, id, name, seq, accepted, dropped, refused, seen], place) => {
 			const last = batches.filter((batch) => index >= 0 && batch[0] === index).slice(-16);
-			return <tr key={id} data-publisher={id} data-called={name} data-sequence={seq} data-accepted={accepted} data-dropped={dropped} data-refused={refused}>
+			return <tr key={place} data-publisher={id} data-called={name} data-sequence={seq} data-accepted={accepted} data-dropped={dropped} data-refused={refused}>
 				<th scope="row" title={id}><i class="sv-dot" style={{ background: index < 0 ? v.ink?.edge : v.ink?.pens[index % v.ink.pens.length] }} />
 					{name ? <><b>{short(name, 16)}</b> <span class="sv-note">{short(id, 6)}</span></> : short(id, 10)}</th>
 				{[seq, accepted, dropped, refused].map((n) => <td>{count(n)}</td>)}

@@ -92,6 +92,7 @@ export class View {
 		this.old = true;
 		this.still = false;
 		this.raf = 0;
+		this.late = false;  // the tape waits for the next frame
 		/** @type {import("./paint.js").Ink | null} */
 		this.ink = null;
 		/** @type {HTMLCanvasElement | null} */
@@ -503,7 +504,7 @@ export class View {
 		this.watch();
 		this.refresh();
 		// The page asks between its layout and its paint: what is drawn now is in this very frame.
-		if (this.visible) this.draw(performance.now());
+		if (this.visible) this.draw(performance.now(), true);
 		this.fetchSoon();
 	}
 
@@ -513,14 +514,21 @@ export class View {
 		this.touch();
 	}
 
-	/** @param {number} now */
-	draw(now) {
+	/** Panels, then tape; where the panels took long, the tape has the next frame. @param {number} now @param {boolean} atOnce */
+	draw(now, atOnce = false) {
 		cancelAnimationFrame(this.raf);
 		this.raf = 0;
 		if (!this.visible) return;
 		if (!this.ink) this.wear();
-		if (this.old) this.fill();
+		if (this.old && !this.late) {
+			const begun = performance.now();
+			this.fill();
+			this.late = !atOnce && performance.now() - begun > SLOW;
+			if (this.late) return this.touch();
+		}
+		this.late = false;
 		if (this.canvas && this.frame.stream && this.paint(now)) this.touch();
+		if (this.old) return this.touch();  // more came meanwhile
 		dress(this.root, { data: { painted: this.frame.rev } });
 	}
 
@@ -585,6 +593,9 @@ export class View {
 		this.old = true;
 	}
 }
+
+/** Milliseconds after which panels leave the tape to the next frame: a page must not stand still. */
+const SLOW = 6;
 
 /** How much larger *Large* is; `view.css` says the same. */
 const LARGE = 1.5;
