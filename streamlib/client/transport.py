@@ -16,11 +16,8 @@ Knows no subscriber and no publisher: it makes one try and says what came of it.
 from __future__ import annotations
 
 import asyncio
-import atexit
-import time
 from collections.abc import Awaitable, Collection, Sequence
 from datetime import timedelta
-from functools import cache
 from typing import Any, Protocol, TypeVar
 
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
@@ -40,6 +37,7 @@ from temporalio.converter import WorkflowSerializationContext
 from temporalio.service import RPCError, RPCStatusCode
 
 from streamlib.client.follow import Run, continued_from, ending
+from streamlib.client.leaving import SETTLE, leave_calmly
 from streamlib.client.status import cause_of, says_too_large
 from streamlib.errors import (
     NotAStreamError,
@@ -71,7 +69,6 @@ _SLOW_LINE = 40_000  # bytes a second
 # Times as long, at most, after sends that had no answer: what is only slow would be sent again and
 # again, and be slower for it.
 _MOST_PATIENCE = 8
-_SETTLE = 0.05  # seconds
 
 _RETRYABLE = {
     RPCStatusCode.ABORTED,
@@ -159,7 +156,7 @@ class TemporalTransport:
     """A `Transport` over a Temporal client. Every method makes one try and may be cancelled."""
 
     def __init__(self, handle: WorkflowHandle[Any, Any], client: Client) -> None:
-        _pause_at_exit()
+        leave_calmly(getattr(client.service_client.config, "runtime", None))
         self.workflow_id = handle.id
         self.client = client
         self.pinned_run_id = handle.run_id or ""
@@ -372,7 +369,7 @@ class TemporalTransport:
         try:
             return await call
         except asyncio.CancelledError:
-            await asyncio.sleep(_SETTLE)
+            await asyncio.sleep(SETTLE)
             raise
         except RPCError as error:
             raise self._translate(error, retryable) from error
@@ -412,13 +409,3 @@ def _says_no_handler(text: str) -> bool:
     # "unknown queryType", Java "Unknown query type", TypeScript "did not register a handler".
     text = text.lower()
     return "handler" in text or "unknown query" in text
-
-
-@cache
-def _pause_at_exit() -> None:
-    """Let the interpreter wait a moment before it goes down; once, where there is any use for it.
-
-    The SDK's threads are not done with a call when its result is here: an interpreter that exits in
-    that moment aborts (seen in 3 of 16 runs that ended right after a call).
-    """
-    atexit.register(time.sleep, _SETTLE)

@@ -9,15 +9,12 @@ Next: `lab/machine/server.py`, which does.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import os
 import socket
 import ssl
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from typing import Any
 
 from temporalio.api.enums.v1 import TaskQueueType
@@ -26,6 +23,8 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
 from temporalio.service import RPCError
+
+from streamlib.client.leaving import leave_calmly
 
 from .home import learner, profile_path
 from .program import OneLineError
@@ -108,7 +107,7 @@ async def connect(**options: Any) -> Client:
     Raises:
         ServerUnavailableError: Nobody answers there; names the address and what to do.
     """
-    pause_at_exit()
+    leave_calmly(options.get("runtime"))
     goal = target()
     try:
         return await asyncio.wait_for(
@@ -147,16 +146,6 @@ async def polls(client: Client, task_queue: str, name: str) -> bool:
         if name not in {poller.identity for poller in answer.pollers}:
             return False
     return True
-
-
-@cache
-def pause_at_exit() -> None:
-    """Let a program that has called a server wait a moment before it goes down.
-
-    The SDK's threads are not done with a call when its result is here: an interpreter that exits in
-    that moment may crash, and then the exit code is lost.
-    """
-    atexit.register(time.sleep, 0.05)
 
 
 def _unreachable(goal: Target, why: str) -> str:

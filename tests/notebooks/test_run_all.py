@@ -28,10 +28,8 @@ ORDER = """\
 workflow result: charge-order-1
 """
 
-SEEDS = [int(each) for each in os.environ.get("STREAMLIB_SEEDS", "").split()] or [
-    random.randrange(10**6) for _ in range(3)
-]
-"""Other restart points each time; a test's name holds its seed, `STREAMLIB_SEEDS` repeats it."""
+SEEDS = [int(each) for each in os.environ["STREAMLIB_SEEDS"].split()]
+"""Other restart points each time (`tests/shared_out.py`); a test's name holds its seed."""
 
 CRASHES = ("Traceback", "Fatal", "panicked", "core dumped", "Segmentation", "never awaited")
 

@@ -20,6 +20,9 @@ from tests.server.reading import take
 
 PROGRAM = """
 import asyncio, sys
+from datetime import timedelta
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryRequest
 from temporalio.client import Client
 from streamlib import WorkflowStreamClient
 
@@ -54,6 +57,19 @@ async def main():
     elif how == "interrupted":
         print("last line", flush=True)
         await items.__anext__()
+    elif how == "many calls under way":
+        await items.aclose()
+        client, execution = stream.temporal_client, WorkflowExecution(workflow_id=workflow_id)
+        asked = GetWorkflowExecutionHistoryRequest(
+            namespace="default", execution=execution, wait_new_event=True,
+            history_event_filter_type=2)
+        for n in range(100):
+            call = client.workflow_service.get_workflow_execution_history(
+                asked, timeout=timedelta(seconds=9))
+            kept.append(asyncio.ensure_future(call))
+        await asyncio.sleep(0.02)
+        print("last line", flush=True)
+        return
     print("last line", flush=True)
 
 if how == "loop left lying":
@@ -68,7 +84,7 @@ else:
 WAYS = ["left open", "reads in a task", "watches in a task", "dropped", "publishes last", "raises"]
 
 
-@pytest.mark.parametrize("how", [*WAYS, "loop left lying", "interrupted"])
+@pytest.mark.parametrize("how", [*WAYS, "loop left lying", "interrupted", "many calls under way"])
 async def test_it_exits_cleanly_within_a_second(
     client: Client, server: str, start: Start, how: str
 ) -> None:

@@ -22,11 +22,12 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from streamlib.client.leaving import leave_calmly
 from streamlib.lab.errors import LabError, ServerUnavailableError
 from streamlib.lab.machine import binary, page, processes
 from streamlib.lab.machine.binary import Binary, Say
 from streamlib.lab.machine.processes import Process
-from streamlib.scenarios.connect import Target, connect, pause_at_exit, target
+from streamlib.scenarios.connect import Target, connect, target
 from streamlib.scenarios.home import HomeError, home, profile_path, write_private
 from streamlib.scenarios.program import in_one_line
 
@@ -306,7 +307,7 @@ def _listens(pid: int, port: int) -> bool:
 
 async def answers(address: str) -> bool:
     """Whether a server is ready there: its default namespace can be described."""
-    pause_at_exit()
+    leave_calmly()
     try:
         client = await asyncio.wait_for(Client.connect(address), 2.0)
         await client.workflow_service.describe_namespace(
