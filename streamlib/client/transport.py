@@ -37,7 +37,6 @@ from temporalio.converter import WorkflowSerializationContext
 from temporalio.service import RPCError, RPCStatusCode
 
 from streamlib.client.follow import Run, continued_from, ending
-from streamlib.client.leaving import SETTLE, leave_calmly
 from streamlib.client.status import cause_of, says_too_large
 from streamlib.errors import (
     NotAStreamError,
@@ -45,6 +44,7 @@ from streamlib.errors import (
     StreamNotFoundError,
     StreamUnavailableError,
 )
+from streamlib.leaving import SETTLE, leave_calmly
 from streamlib.wire.describe import DescribeInput
 from streamlib.wire.parse import parse_answer
 from streamlib.wire.shapes import (

@@ -24,7 +24,7 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConfigProfile, ClientConnectConfig
 from temporalio.service import RPCError
 
-from streamlib.client.leaving import leave_calmly
+from streamlib.leaving import leave_calmly
 
 from .home import learner, profile_path
 from .program import OneLineError

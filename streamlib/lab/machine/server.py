@@ -22,11 +22,11 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from streamlib.client.leaving import leave_calmly
 from streamlib.lab.errors import LabError, ServerUnavailableError
 from streamlib.lab.machine import binary, page, processes
 from streamlib.lab.machine.binary import Binary, Say
 from streamlib.lab.machine.processes import Process
+from streamlib.leaving import leave_calmly
 from streamlib.scenarios.connect import Target, connect, target
 from streamlib.scenarios.home import HomeError, home, profile_path, write_private
 from streamlib.scenarios.program import in_one_line
