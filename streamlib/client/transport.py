@@ -156,7 +156,8 @@ class TemporalTransport:
     """A `Transport` over a Temporal client. Every method makes one try and may be cancelled."""
 
     def __init__(self, handle: WorkflowHandle[Any, Any], client: Client) -> None:
-        leave_calmly(getattr(client.service_client.config, "runtime", None))
+        service = getattr(client, "service_client", None)  # what stands in for a client has none
+        leave_calmly(getattr(getattr(service, "config", None), "runtime", None))
         self.workflow_id = handle.id
         self.client = client
         self.pinned_run_id = handle.run_id or ""
