@@ -128,10 +128,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "test_a_flood_of_refused_batches",
     ),
     "tests/server/test_describe.py": ("test_a_full_page_of_items",),
-    "tests/server/test_flow.py": (
-        "test_a_reader_with_a_name_resumes_in_the_tenth_run",
-        *each("test_a_stream_keeps_so_much_and_says_so_also_after_it_rolled_over", "no cache"),
-    ),
+    "tests/server/test_flow.py": ("test_a_reader_with_a_name_resumes_in_the_tenth_run",),
     "tests/server/test_stream.py": (
         *each("test_a_roll_over_under_load_loses_nothing_and_nobody_notices", "no cache"),
     ),

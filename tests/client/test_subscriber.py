@@ -604,8 +604,8 @@ async def test_a_named_cooldown_holds_between_pages_of_the_query_too(host: FakeH
     now = asyncio.get_running_loop().time
     host.append(0)
     async with subscribe(host, poll_cooldown=timedelta(milliseconds=30)) as items:
+        start = now()  # before the first page: when that came, only the reader knows
         await take(items, 1)
-        start = now()
         host.append(1)
         await take(items, 1)
         assert now() - start >= 0.027
