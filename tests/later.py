@@ -31,6 +31,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "test_five_times_rolled_over",
         "test_who_wants_no_motion",
         "test_it_keeps_so_many_by_itself",
+        "test_a_restarted_kernel_is_said",
     ),
     "tests/browser/test_behind_a_prefix.py": ("",),
     "tests/lab/widgets/test_truth.py": (
@@ -55,6 +56,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "test_a_hub_that_nobody_closes",
         "test_a_scenario_says_that_an_activitys_worker_is_silent",
         "test_a_paused_server_is_said_too",
+        "test_a_worker_says_that_its_server_is_away",
         "test_a_scenario_says_that_the_server_does_not_answer_and_ends_calmly",
         "test_a_reader_that_has_enough",
         *each("test_a_namespace_that_is_not_there_is_one_line", "worker"),
