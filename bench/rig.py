@@ -99,7 +99,9 @@ class Rig:
             yield
         finally:
             await process.stop(grace=10.0)
-            if before is not None:
+            if before is None:
+                del self._workers[side.name]
+            else:
                 self._workers[side.name] = before
 
     @asynccontextmanager
