@@ -47,16 +47,22 @@ stop: .venv/.ready
 # Two processes share out what is measured, and what is not; between them the browser's tests have
 # the machine for themselves.
 MEASURED := tests/core tests/wire tests/host tests/client tests/server
+PYTEST := $(BIN)/python -m pytest
 SHARED := -q -n 2 --dist loadfile --no-loadscope-reorder
 
+# All three are run, also behind one that fails: a failure hides no other.
 test: .venv/.ready
-	$(BIN)/python -m pytest $(SHARED) -m "measured and not soak" $(MEASURED) --cov --cov-report=
-	$(BIN)/python -m pytest -q -m "browser and not soak and not matrix" tests/browser
-	$(BIN)/python -m pytest $(SHARED) -m "not measured and not browser and not soak and not matrix"
+	@failed=0; \
+	$(PYTEST) $(SHARED) -m "measured and not soak" $(MEASURED) --cov --cov-report= || failed=1; \
+	$(PYTEST) -q -m "browser and not soak and not matrix" tests/browser || failed=1; \
+	$(PYTEST) $(SHARED) -m "not measured and not browser and not soak and not matrix" || failed=1; \
+	exit $$failed
 
 test-all: test
-	$(BIN)/python -m pytest $(SHARED) -m "(soak or matrix) and not alone and not browser"
-	$(BIN)/python -m pytest -q -m "(soak or matrix) and (alone or browser)"
+	@failed=0; \
+	$(PYTEST) $(SHARED) -m "(soak or matrix) and not alone and not browser" || failed=1; \
+	$(PYTEST) -q -m "(soak or matrix) and (alone or browser)" || failed=1; \
+	exit $$failed
 
 check: .venv/.ready
 	$(BIN)/ruff format --check .
