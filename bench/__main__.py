@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -112,7 +113,7 @@ def plan(*, quick: bool) -> Plan:
         Experiment(
             size_of(name),
             partial(scaling.sized, size=scaling.Size(SIZES[name], items, batch)),
-            seldom,
+            often,
             (*SIDES, BARE),
         )
         for name, items, batch in (
@@ -147,7 +148,11 @@ async def measure(planned: Plan) -> tuple[dict[str, list[Repetition]], str]:
     done: dict[str, list[Repetition]] = {each.name: [] for each in planned.experiments}
     deadline = time.monotonic() + planned.patience
 
+    ended: set[str] = set()  # by an error: its rows have no number, and the others go on
+
     def wanted(each: Experiment) -> bool:
+        if each.name in ended:
+            return False
         late = time.monotonic() > deadline
         return wants_more(done[each.name], each.repetitions, timed=each.timed, late=late)
 
@@ -158,7 +163,12 @@ async def measure(planned: Plan) -> tuple[dict[str, list[Repetition]], str]:
             for each in filter(wanted, planned.experiments):
                 flip = len(done[each.name]) % 2
                 sides = each.sides[::-1] if flip else each.sides
-                done[each.name].append(await repeat(rig, each.run, sides))
+                try:
+                    done[each.name].append(await repeat(rig, each.run, sides))
+                except Exception:
+                    ended.add(each.name)
+                    print(f"\n{each.name}:", file=sys.stderr)
+                    traceback.print_exc()
                 print(".", end="", file=sys.stderr, flush=True)
         limit = await experiments.peers_limit(rig, 50, 20.0)
     print(file=sys.stderr)
