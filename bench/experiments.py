@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median, quantiles
 from typing import Any
 
@@ -21,7 +21,7 @@ from bench.quiet import Figures
 from bench.rig import Rig, Spent
 
 SETTLE = 0.5
-"""Seconds that readers get to arrive before the first item."""
+"""Seconds until nothing goes on any more that came before what is measured."""
 
 BATCH = 4000
 """Items a flush, about 0.9 MB, which is the quickest for both sides. The peer sends all that is
@@ -42,13 +42,23 @@ class Pace:
 
 
 async def live(rig: Rig, side: Side, pace: Pace) -> Figures:
-    """Publish at a steady pace, each item sent at once; measure what delivering it takes."""
+    """Publish at a steady pace, each item sent at once; measure what delivering it takes.
+
+    Not what it takes to arrive: a first item, which does not count, shows that everybody is there.
+    """
     async with rig.hub(side) as hub:
-        before = await rig.spent(side, hub)
+        there = Roll(pace.readers)
         readers = [
-            asyncio.create_task(latencies(rig, side, hub, pace.items)) for _ in range(pace.readers)
+            asyncio.create_task(latencies(rig, side, hub, pace.items, there))
+            for _ in range(pace.readers)
         ]
+        await publish_at_pace(rig, side, hub, replace(pace, items=1))
+        await asyncio.wait(
+            [asyncio.create_task(there.full.wait()), *readers],
+            return_when=asyncio.FIRST_COMPLETED,  # a reader that ends now has failed
+        )
         await asyncio.sleep(SETTLE)
+        before = await rig.spent(side, hub)
         await publish_at_pace(rig, side, hub, pace)
         seen = [latency for each in await asyncio.gather(*readers) for latency in each]
         spent = (await rig.spent(side, hub)).since(before)
@@ -123,10 +133,33 @@ async def peers_limit(rig: Rig, readers: int, seconds: float) -> str:
     return f"{readers} readers: {len(done)} of them were served whole"
 
 
-async def latencies(rig: Rig, side: Side, hub: str, items: int) -> list[float]:
-    """Read `items` items as one reader, and return how long each took, in seconds."""
+class Roll:
+    """Who is there already, of so many; `full` once all are."""
+
+    def __init__(self, missing: int) -> None:
+        self._missing = missing
+        self.full = asyncio.Event()
+
+    def here(self) -> None:
+        """One more."""
+        self._missing -= 1
+        if not self._missing:
+            self.full.set()
+
+
+async def latencies(
+    rig: Rig, side: Side, hub: str, items: int, there: Roll | None = None
+) -> list[float]:
+    """Read `items` items as one reader, and return how long each took, in seconds.
+
+    With a roll one more is read first, which says no more than that this reader is there.
+    """
     seen: list[float] = []
     async for item in side.client.create(rig.client, hub).subscribe():
+        if there is not None:
+            there.here()
+            there = None
+            continue
         seen.append(time.perf_counter() - item.data[0])
         if len(seen) == items:
             break

@@ -66,6 +66,7 @@ class Rig:
         self.address = address
         self.client: Client
         self._server = psutil.Process(server_pid)
+        self._server_before = 0.0  # CPU seconds of the servers that are no more
         self._me = psutil.Process()
         self._metrics = MetricBuffer(200_000)
         self._workers: dict[str, Process] = {}
@@ -133,6 +134,7 @@ class Rig:
 
     async def restart_server(self) -> None:
         """Kill the server, and start it again on the same file and address."""
+        self._server_before += cpu_seconds(self._server)
         await (await server.start()).kill()  # the one that runs
         running = await server.start()
         assert running.address == self.address
@@ -174,8 +176,9 @@ class Rig:
         idle = times.idle + getattr(times, "iowait", 0.0)
         mine = self._me.cpu_times()
         ended = mine.children_user + mine.children_system  # workers that are no more
-        running = [psutil.Process(worker.pid) for worker in self._workers.values()]
-        ours = ended + sum(cpu_seconds(each) for each in (self._me, self._server, *running))
+        workers = [psutil.Process(worker.pid) for worker in self._workers.values()]
+        running = sum(cpu_seconds(each) for each in (self._me, self._server, *workers))
+        ours = running + ended + self._server_before
         return float(sum(times)) - idle - ours
 
     def resident_bytes(self, side: Side) -> int:

@@ -43,7 +43,7 @@ class Newest:
         self._waiting: dict[Seat, asyncio.Future[None]] = {}
         self._reading: asyncio.Task[None] | None = None
         self._due = False  # whether there may be something that was not read
-        self._behind = False  # whether the window was opened a moment too late
+        self.behind = False  # whether the window was opened a moment too late
         self._reading_on = asyncio.Lock()
         self._last_read = 0.0
 
@@ -88,14 +88,14 @@ class Newest:
             return
         if self.window is None:
             self.window = Window(end_offset, WINDOW_BYTES)
-            self._behind = self._source.progress != progress
+            self.behind = self._source.progress != progress
         self.window.join(seat)
 
     async def catch_up(self) -> None:
         """Read what came between a reader's own read and the opening of the window, if anything."""
-        if self._behind:
+        if self.behind:
             async with self._reading_on:
-                if self._behind:  # of many readers, the first does it for all
+                if self.behind:  # of many readers, the first does it for all
                     await self._read_to_end()
 
     async def wait(self, seat: Seat) -> None:
@@ -147,7 +147,7 @@ class Newest:
                 self._wake(window.take(answer.page, answer.base_offset, topics))
             # Another window may have been opened meanwhile: the answer says nothing to that one.
             more = answer.page.more_ready or self.window is not window
-        self._behind = False
+        self.behind = False
 
     async def _pace(self) -> None:
         loop = asyncio.get_running_loop()
@@ -157,7 +157,7 @@ class Newest:
 
     def _close(self) -> None:
         """Let the readers read for themselves."""
-        self.window, self._behind = None, False
+        self.window, self.behind = None, False
         self.wake_all()
 
     def _wake(self, seats: Iterable[Seat]) -> None:

@@ -271,7 +271,8 @@ class Subscription(Generic[T]):
             self._named.asks()
         try:
             while self._has_name() and not self._page:
-                await self.start()
+                if not self._started:
+                    await self.start()
                 if self._closed or self._ended or not await self._fetch():
                     self._has_name()
                     await asyncio.sleep(0)  # who asks again and again still lets the others run
@@ -319,10 +320,11 @@ class Subscription(Generic[T]):
         """Get a page, perhaps an empty one; False when there will be no other."""
         feed = self._join()
         newest = feed.newest
-        await self._pace(feed)
-        if newest.serves(self._seat):
+        if self._cooldown is not None or feed.source.by_update:
+            await self._pace(feed)
+        if newest.behind and newest.serves(self._seat):
             await newest.catch_up()
-        if newest.window is not None and newest.serves(self._seat):
+        if newest.serves(self._seat) and newest.window is not None:
             self._take(newest.window.read(self._cursor.position, self._topics))
             if not self._page:
                 if feed.over:
