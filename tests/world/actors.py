@@ -40,6 +40,7 @@ from streamlib.errors import (
     UnreadItemsError,
 )
 from streamlib.wire.shapes import WorkflowStreamItem
+from tests.world.clock import in_time
 from tests.world.network import SimTransport
 from tests.world.plan import Reader, Step
 from tests.world.server import CONVERTER, LIMITS, WORKFLOW_ID, Server, Truth
@@ -287,7 +288,7 @@ class Follower:
         self.waits_since = self.server.now if self.waits_since is None else self.waits_since
         if not self.plan.impatience:
             return await anext(items)
-        return await asyncio.wait_for(anext(items), self.plan.impatience)
+        return await in_time(anext(items), self.plan.impatience)
 
     async def _join(self, items: Subscription[Any]) -> None:
         """Begin where the name stands, which is nowhere beyond what was handled."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Collection
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -78,8 +77,7 @@ class SimTransport:
             while len(run.events) <= begin and not run.closed:
                 if (left := until - self.server.now) < 0.001:
                     break
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self.server.changed(), left)
+                await self.server.changed(left)
             events = run.events[begin : begin + 50]
             end = begin + len(events)
             over = run.closed and end == len(run.events)

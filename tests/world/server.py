@@ -47,6 +47,7 @@ from streamlib.wire.encode import decode_payload, encode_item
 from streamlib.wire.flow import parse_reader
 from streamlib.wire.parse import parse_publish
 from streamlib.wire.shapes import PUBLISH_SIGNAL, READER_SIGNAL, WorkflowStreamState
+from tests.world.clock import in_time
 
 T = TypeVar("T")
 
@@ -204,7 +205,7 @@ class Server:
         self.swallowed: set[Any] = set()  # what runs got, and were ended before they did it
         self.batches: dict[Any, list[Any]] = {}  # by each value: all that was sent with it
         self.read: dict[str, dict[Any, int]] = {}  # by log: where readers got what
-        self._changed = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._begin(None, None, Truth("run-1", keep=keep))
 
@@ -327,12 +328,24 @@ class Server:
 
     def ring(self) -> None:
         """Let everybody look who waits for something to happen."""
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            _let(each)
 
-    def changed(self) -> Coroutine[Any, Any, Any]:
-        """Wait until something is written, or until server or worker come or go, from now on."""
-        return self._changed.wait()
+    async def changed(self, within: float | None = None) -> None:
+        """Wait until something is written, or until server or worker come or go, from now on.
+
+        Not longer than `within` seconds.
+        """
+        loop = asyncio.get_running_loop()
+        rings: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(rings)
+        timer = loop.call_later(within, _let, rings) if within is not None else None
+        try:
+            await rings
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     def spawn(self, doing: Coroutine[Any, Any, None]) -> None:
         """Let something go on by itself; an error of it is wrong in any world."""
@@ -581,7 +594,7 @@ class Server:
             self.spawn(self._later(do))
         try:
             # What never waits needs no task of its own.
-            answer = await (do() if kind in _AT_ONCE else asyncio.wait_for(do(), timeout))
+            answer = await (do() if kind in _AT_ONCE else in_time(do(), timeout))
         except asyncio.TimeoutError:
             raise self.trouble(Cause.OUTAGE, "timed out") from None
         if kind in _SIGNALS:  # there is a moment in which it is stored, and nobody knows
@@ -617,6 +630,11 @@ _AT = {  # where a fault can be; the others: at every call
     "doubled": _SIGNALS,
     "deaf": (*_SIGNALS, "query", "resolve"),
 }
+
+
+def _let(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 def _naively(truth: Truth, signal: tuple[str, Any, float]) -> None:
