@@ -96,13 +96,16 @@ def notebook(given: Iterator[Cell]) -> str:
 
 def generated() -> dict[Path, str]:
     """Every notebook's path and what it should hold."""
+    sources = {path.stem: cells(path.read_text(encoding="utf-8")) for path in SOURCES.glob("*.md")}
+    unsolved = {name for name, given in sources.items() if not any(map(_is_solution, given))}
     files = {}
-    for source in sorted(SOURCES.glob("*.md")):
-        given = cells(source.read_text(encoding="utf-8"))
-        files[ROOT / "notebooks" / f"{source.stem}.ipynb"] = notebook(for_learners(given))
-        if any(map(_is_solution, given)):
-            solved = ROOT / "teach" / "solutions" / f"{source.stem}.ipynb"
-            files[solved] = notebook(for_teachers(given))
+    for name, given in sorted(sources.items()):
+        files[ROOT / "notebooks" / f"{name}.ipynb"] = notebook(for_learners(given))
+        if name not in unsolved:
+            solved = notebook(for_teachers(given))
+            for page in unsolved:  # which is not beside it
+                solved = solved.replace(f"]({page}.ipynb)", f"](../../notebooks/{page}.ipynb)")
+            files[ROOT / "teach" / "solutions" / f"{name}.ipynb"] = solved
     return files
 
 

@@ -77,6 +77,6 @@ LEGACY = StreamLimits(
     state_bytes=2_000_000,
     topic_bytes=1_999_999,
 )
-"""What 0.1.0 decided by before limits could be set. Runs that began then keep to it, for their
+"""What was decided by before limits could be set. Runs that began then keep to it, for their
 replay; there an item's size was that of its topic in UTF-8 and its data, and topics had no bound
 of their own."""

@@ -214,7 +214,8 @@ def that_fits(build: Callable[[bool], Sequence[Any]], measure: Measure) -> Seque
 def newer_bytes(state: WorkflowStreamState, converter: PayloadConverter, *, legacy: bool) -> int:
     """What the fields add to a state that was measured without them.
 
-    0.1.0 (`legacy`) carried none of three; and what is not used now was unknown to those before.
+    Before there were limits (`legacy`) none of three was carried; and what is not used now was
+    unknown to those before.
     """
     unused = ("retention", "times", "readers")
     newer = {name: None for name in unused if getattr(state, name) is None}

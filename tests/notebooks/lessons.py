@@ -167,7 +167,7 @@ def who_pays(lesson: Lesson) -> None:
     lesson.has("run-3", "8.3  it is: 0")
     lesson.has("confirm-3", "in the log: 50 items", "UpdateAccepted", "UpdateCompleted")
     lesson.has("run-4", "8.4  it is: signals", "enough for     10,000 items")
-    lesson.has("break-run", "limit for signal events", "8.5  it is: 50")
+    lesson.has("break-run", "limit for signal events", "8.5  it is: 60")
     lesson.has("confirm-5", "exceeded workflow execution limit for signal events")
     lesson.has("fix-run", "100 stored")
     (signals,) = re.findall(r"signals +(\d+)", lesson["fix-run"])

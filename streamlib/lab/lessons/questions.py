@@ -152,7 +152,7 @@ QUESTIONS: dict[str, Question] = {
         ("answered", "asked again", "failed"),
     ),
     "5.3.3": Question(
-        "No token comes any more, but ten signs of life a second. What becomes of the question?",
+        "No token comes any more, but empty lines keep the connection open. What becomes of it?",
         "Signs of life come from the server. What counts is the time without a token.",
         ("answered", "asked again", "failed"),
     ),
@@ -245,7 +245,7 @@ QUESTIONS: dict[str, Question] = {
         ("events", "bytes", "signals", "updates"),
     ),
     "8.5": Question(
-        "A run may get 50 signals. 100 items come, with a flush each. How many are stored?",
-        "The server refuses the 51st signal; a batch that was refused is nowhere.",
+        "A run may get 30 signals. 100 items come, two a flush. How many are stored?",
+        "The server counts signals, not items. It refuses the 31st, and that batch is nowhere.",
     ),
 }
