@@ -232,10 +232,12 @@ def main() -> int:
         "repetitions made": {name: len(each) for name, each in done.items()},
         "peer past ten": limit,
     }
-    report.save("quick" if options.quick else "latest", figures, about)
+    name = "quick" if options.quick else "latest"
+    report.save(name, figures, about)
+    kept, about = report.load(name)  # in five digits
     if not options.quick:
-        report.draw(figures)
-    return show(figures, about)
+        report.draw(kept)
+    return show(kept, about)
 
 
 if __name__ == "__main__":

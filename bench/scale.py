@@ -137,7 +137,7 @@ def follows(figures: Experiments) -> str:
     ask("batches a second that fill a worker's core", f"1,000 / {worker:.3g} s", 1000 / worker)
     ask("batches a second that fill a server's core", f"1,000 / {server:.3g} s", 1000 / server)
     _ask_bulk(figures, ask)
-    a_batch = 1 + queries
+    a_batch = float(f"{1 + queries:.4g}")  # as it is shown
     ask("actions a batch, one process that reads", f"1 signal + {queries:.4g} queries", a_batch)
     ask(
         "such streams in a namespace, 10 batches a second each",
