@@ -124,8 +124,11 @@ async def happens(condition: Callable[[], object]) -> None:
     """Let the other tasks run until `condition` holds."""
 
     async def poll() -> None:
+        turns = 0
         while not condition():
-            await asyncio.sleep(0)
+            turns += 1
+            # Now and then time has to pass, also where it is simulated.
+            await asyncio.sleep(0 if turns % 20 else 0.001)
 
     await asyncio.wait_for(poll(), 5)
 

@@ -13,6 +13,7 @@ import streamlib.client.patience
 from streamlib.client.patience import Patience
 from streamlib.errors import Cause, NotAStreamError, StreamUnavailableError
 from tests.fakes import Blocked, busy, happens, unavailable
+from tests.world.clock import simulated
 
 
 def limited() -> StreamUnavailableError:
@@ -65,6 +66,7 @@ def patience() -> Patience:
         ([busy()] * 2, False),
     ],
 )
+@simulated
 async def test_it_tries_until_it_works_and_says_what_is_trouble(
     faults: list[StreamUnavailableError], told: bool
 ) -> None:
@@ -75,6 +77,7 @@ async def test_it_tries_until_it_works_and_says_what_is_trouble(
     assert mine.trouble is None
 
 
+@simulated
 async def test_under_a_rate_limit_it_backs_off() -> None:
     loop, mine = asyncio.get_running_loop(), patience()
     calls = Calls(*[limited()] * 3)
@@ -83,6 +86,7 @@ async def test_under_a_rate_limit_it_backs_off() -> None:
     assert loop.time() - began >= (0.1 + 0.2 + 0.4) / 2
 
 
+@simulated
 async def test_a_try_that_hung_has_waited_already(monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
     sleep = asyncio.sleep
@@ -102,6 +106,7 @@ async def test_a_try_that_hung_has_waited_already(monkeypatch: pytest.MonkeyPatc
     assert waited == [0.0]
 
 
+@simulated
 async def test_what_is_final_is_raised_at_once() -> None:
     calls = Calls(NotAStreamError("w"))
     with pytest.raises(NotAStreamError):
@@ -109,6 +114,7 @@ async def test_what_is_final_is_raised_at_once() -> None:
     assert len(calls.timeouts) == 1
 
 
+@simulated
 async def test_two_troubles_are_told_one_after_the_other_and_work_that_waits_is_one(
     quick: None,
 ) -> None:
@@ -130,18 +136,21 @@ async def test_two_troubles_are_told_one_after_the_other_and_work_that_waits_is_
 # --- a second call beside a slow one
 
 
+@simulated
 async def test_a_quick_call_gets_no_other_beside_it() -> None:
     calls = Calls()
     assert await patience().hedged("x", calls) == 1
     assert len(calls.timeouts) == 1
 
 
+@simulated
 async def test_a_slow_call_gets_another_beside_it_and_the_first_answer_counts(quick: None) -> None:
     calls = Calls(Blocked())
     assert await patience().hedged("x", calls) == 2
     await happens(lambda: calls.ended == 2)
 
 
+@simulated
 async def test_the_first_call_goes_on_and_the_other_is_renewed_while_it_lasts(quick: None) -> None:
     first, *others = blocked = [Blocked() for _ in range(4)]
     calls, mine = Calls(*blocked), patience()
@@ -154,6 +163,7 @@ async def test_the_first_call_goes_on_and_the_other_is_renewed_while_it_lasts(qu
     assert await task == 1
 
 
+@simulated
 async def test_one_that_fails_beside_a_slow_one_is_not_replaced_at_once(quick: None) -> None:
     slow = Blocked()
     calls = Calls(slow, busy(), busy())
@@ -165,16 +175,19 @@ async def test_one_that_fails_beside_a_slow_one_is_not_replaced_at_once(quick: N
     assert await task == 1
 
 
+@simulated
 async def test_when_all_that_are_under_way_have_failed_it_raises(quick: None) -> None:
     slow = Blocked(then=unavailable("in the end"))
-    calls = Calls(slow, busy())
+    # On a busy machine there are more than two, before the first one fails.
+    calls = Calls(slow, *[unavailable("in the end") for _ in range(1_000)])
     task = asyncio.create_task(patience().hedged("x", calls))
-    await happens(lambda: calls.ended == 1)
+    await happens(lambda: calls.ended >= 1)
     slow.release()
     with pytest.raises(StreamUnavailableError, match="in the end"):
         await task
 
 
+@simulated
 async def test_cancelled_it_ends_all_its_calls(quick: None) -> None:
     calls, mine = Calls(Blocked(), Blocked()), patience()
     task = asyncio.create_task(mine.hedged("x", calls))
@@ -191,6 +204,7 @@ async def in_trouble(mine: Patience) -> None:
     await mine.persist("y", Calls(unavailable()))
 
 
+@simulated
 async def test_a_wait_has_another_beside_it_after_trouble_and_only_then(quick: None) -> None:
     mine, alone = patience(), Calls(Blocked())
     waiting = asyncio.create_task(mine.wait(alone))
@@ -211,6 +225,7 @@ async def test_a_wait_has_another_beside_it_after_trouble_and_only_then(quick: N
     assert await waiting == 1
 
 
+@simulated
 async def test_after_a_while_a_wait_is_left_alone_again(
     quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +238,7 @@ async def test_after_a_while_a_wait_is_left_alone_again(
 
 
 @pytest.mark.parametrize("slow", [False, True])
+@simulated
 async def test_a_long_wait_is_given_up_when_another_call_has_trouble(
     quick: None, slow: bool
 ) -> None:
@@ -238,6 +254,7 @@ async def test_a_long_wait_is_given_up_when_another_call_has_trouble(
     assert hangs.timeouts == [25, 25, 2]
 
 
+@simulated
 async def test_a_wait_that_ends_in_time_is_not_given_up() -> None:
     mine, waits = patience(), Calls(Blocked())
     blocked = waits.faults[0]
@@ -249,12 +266,14 @@ async def test_a_wait_that_ends_in_time_is_not_given_up() -> None:
     assert await waiting == 1
 
 
+@simulated
 async def test_what_a_wait_raises_is_raised() -> None:
     with pytest.raises(StreamUnavailableError):
         await patience().wait(Calls(unavailable()))
 
 
 @pytest.mark.parametrize("how", ["wait", "hedged"])
+@simulated
 async def test_stopped_it_returns_what_is_being_ended(how: str) -> None:
     mine, calls = patience(), Calls(Blocked())
     call: Callable[..., Any] = mine.wait if how == "wait" else lambda c: mine.hedged("x", c)
