@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
+import streamlib.client.feed
 from streamlib import StreamChangedError, Subscription, WorkflowStreamItem
+from streamlib.client.registry import running_feeds
 from tests.client.test_subscriber import feeds_running, rest, subscribe, take, waits
 from tests.fakes import (
     Blocked,
@@ -237,6 +239,30 @@ async def test_who_comes_again_does_not_page_the_whole_history_again(host: FakeH
         assert await take(items, 1) == [101]
         await happens(lambda: host.watching)
     assert host.events_sent - first == 2
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_what_comes_while_the_window_is_read_is_read_after_it(
+    host: FakeHost, ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streamlib.client.feed, "_HOLD", 0.01)
+    items = subscribe(host)
+    reading = asyncio.create_task(take(items, 2))
+    await quiet()
+    early = BlockedReply()  # it has found the first, and not the second
+    host.faults["read"] = [early]
+    host.append(0)
+    await asyncio.wait_for(early.reached.wait(), 5)
+    host.append(1)
+    if ends:
+        host.close()
+    [feed] = running_feeds()
+    heard = feed.source.progress
+    await happens(lambda: feed.source.progress > heard)
+    await quiet()
+    early.release()
+    assert await asyncio.wait_for(reading, 5) == [0, 1]
+    await items.aclose()
 
 
 async def test_after_a_lost_connection_history_goes_on_where_it_was(host: FakeHost) -> None:

@@ -329,6 +329,18 @@ def test_the_item_in_hand_can_be_committed_and_nothing_that_was_not_read() -> No
     live(living)
 
 
+def test_to_commit_less_than_was_handled_takes_nothing_back() -> None:
+    async def living(host: FakeHost) -> None:
+        host.append(*"abcd")
+        items = subscribe(host)
+        await take(items, 4)
+        await items.commit(1)
+        await items.aclose()
+        assert position(host) == 3
+
+    live(living)
+
+
 def test_an_explicit_commit_waits_for_its_turn() -> None:
     async def living(host: FakeHost) -> None:
         host.append(*range(100))
@@ -530,6 +542,27 @@ def test_a_log_that_was_replaced_is_read_to_its_end_and_gets_no_commits() -> Non
         with pytest.raises(StreamChangedError):
             await read_slowly(items, 1, read)
         assert read == [*range(1, 20)]
+        await items.aclose()
+
+    live(living)
+
+
+def test_who_has_the_name_in_the_log_that_came_after_takes_it_from_nobody() -> None:
+    async def living(host: FakeHost) -> None:
+        host.append(*range(20))
+        items = subscribe(host)
+        await take(items, 1)
+        host.faults["history"] = [Blocked()]  # for a while it does not know of the other log
+        host.append(20)
+        await asyncio.sleep(0.1)
+        host.fail_and_retry()
+        host.stream.readers.join("billing", "another one", 0, NOON, 0)
+        looks = host.calls["describe"]
+        read = list[int]()
+        with pytest.raises(StreamChangedError):
+            await read_slowly(items, 1, read)
+        assert read == [*range(1, 21)]
+        assert host.calls["describe"] > looks
         await items.aclose()
 
     live(living)

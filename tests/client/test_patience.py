@@ -133,6 +133,16 @@ async def test_two_troubles_are_told_one_after_the_other_and_work_that_waits_is_
     assert mine.trouble is None
 
 
+@simulated
+async def test_work_that_waited_twice_and_was_done_in_time_is_no_trouble() -> None:
+    mine = patience()
+    mine.work_waits()
+    mine.work_waits()  # a try of the task has failed, and another one waits
+    mine.work_done()
+    await asyncio.sleep(60)
+    assert mine.trouble is None
+
+
 # --- a second call beside a slow one
 
 
@@ -173,6 +183,15 @@ async def test_one_that_fails_beside_a_slow_one_is_not_replaced_at_once(quick: N
     assert len(calls.timeouts) == 2
     slow.release()
     assert await task == 1
+
+
+@simulated
+async def test_what_is_final_is_raised_also_while_a_slow_one_goes_on(quick: None) -> None:
+    calls = Calls(Blocked(), NotAStreamError("w"))
+    with pytest.raises(NotAStreamError):
+        await patience().hedged("x", calls)
+    await happens(lambda: calls.ended == 2)
+    assert len(calls.timeouts) == 2
 
 
 @simulated

@@ -279,6 +279,23 @@ async def test_two_flushes_at_once_send_each_batch_once(
     assert (host.values, sequences(host)) == ([0, 1, 2, 3], [1, 2, 3, 4])
 
 
+async def test_a_flush_whose_items_another_one_sends_waits_for_no_later_item(
+    host: FakeHost, make: MakePublisher
+) -> None:
+    publisher, first, later = make(), Blocked(), Blocked()
+    host.faults["send"] = [first, later]
+    publisher.publish("t", 0)
+    flushes = asyncio.gather(publisher.flush(), publisher.flush())
+    await first.reached.wait()
+    publisher.publish("t", 1)
+    first.release()
+    await asyncio.wait_for(flushes, 5)
+    assert (host.values, publisher.unsent) == ([0], 1)
+    later.release()
+    await publisher.flush()
+    assert host.values == [0, 1]
+
+
 # --- what may go wrong
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from temporalio.converter import PayloadConverter
 
+import streamlib.client.receipt
 from streamlib.client.publisher import Publisher
 from streamlib.client.receipt import Outcome, Receipt
 from streamlib.errors import (
@@ -268,6 +269,20 @@ def test_what_nobody_waits_for_is_told_as_ever() -> None:
     live(living)
 
 
+def test_a_batch_of_which_somebody_waits_for_a_part_is_told_as_ever() -> None:
+    async def living(host: FakeHost) -> None:
+        mine = publisher(host, max_retry_duration=timedelta(seconds=5))
+        host.faults["send"] = [unavailable()] * 30
+        waited = await mine.send("t", "a")
+        mine.publish("t", "b")
+        assert (await outcome(waited)).verdict == "unknown"
+        with pytest.raises(BatchTimeoutError) as raised:
+            await mine.flush()
+        assert [(batch.first, batch.count) for batch in raised.value.batches] == [(0, 2)]
+
+    live(living)
+
+
 def test_of_a_batch_without_an_answer_the_host_is_asked_all_the_same() -> None:
     async def living(host: FakeHost) -> None:
         mine = publisher(host, max_retry_duration=timedelta(seconds=5))
@@ -294,6 +309,30 @@ def test_a_host_that_does_not_say_leaves_it_unknown() -> None:
             host.faults["describe"] = [error]
             told = await outcome(await mine.send("t", "a"))
             assert (told.verdict, bool(told.reason)) == ("unknown", True)
+
+    live(living)
+
+
+def test_of_many_batches_a_query_asks_for_no_more_than_it_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def living(host: FakeHost) -> None:
+        mine = publisher(host, max_batch_size=1)
+        receipts = [await mine.send("t", n) for n in range(25)]
+        await mine.flush()
+        told = await asyncio.gather(*map(outcome, receipts))
+        assert [each.offset for each in told] == [*range(25)]
+        assert host.calls["describe"] == 3
+
+    monkeypatch.setattr(streamlib.client.receipt, "MOST", 10)
+    live(living)
+
+
+def test_a_query_that_hangs_is_asked_again_in_time() -> None:
+    async def living(host: FakeHost) -> None:
+        mine = publisher(host)
+        host.faults["describe"] = [Blocked()]
+        assert await outcome(await mine.send("t", "a")) == Outcome("stored", 0)
 
     live(living)
 

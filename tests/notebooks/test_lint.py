@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import math
 import re
 
@@ -77,6 +79,49 @@ def test_its_questions_are_those_that_the_lab_knows_with_their_choices(name: str
         for number, said in re.findall(asks, source, re.MULTILINE):
             choices = QUESTIONS[number].choices
             assert said == (quoted(choices) if choices else ""), cell
+
+
+def needed(source: str) -> tuple[set[str], set[str], set[str]]:
+    """The names that a cell needs at once, those that its functions need later, and its own."""
+    flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    tree = compile(source, "cell", "exec", flags)
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+    inside = {n for f in ast.walk(tree) if isinstance(f, functions) for n in ast.walk(f)}
+    at_once, later, own = set[str](), set[str](), set[str]()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()):
+                (later if node in inside else at_once).add(name)
+            case ast.Name(id=name):
+                own.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                own.add(name)
+            case ast.ClassDef(name=name) | ast.ExceptHandler(name=str(name)) | ast.arg(arg=name):
+                own.add(name)
+            case ast.alias(name=name, asname=as_name):
+                own.add((as_name or name).split(".")[0])
+            case _:
+                pass
+    return at_once - own, later - own, own
+
+
+def test_after_a_restart_one_can_go_on_from_each_heading(name: str) -> None:
+    """The start cell, and then the section: nothing is needed that was made before."""
+    cells = running.code_cells(name)
+    sections = {
+        rest[0][0]: rest for cell, _ in cells[1:] if (rest := running.from_section_of(name, cell))
+    }
+    for begins, section in sections.items():
+        there, lacking = {*dir(builtins), "display", *needed(cells[0][1])[2]}, set[str]()
+        for cell, source in section:
+            if running.FILE.match(source):
+                continue
+            at_once, later, own = needed(source)
+            asked = {each for each in at_once if f'"{each}" in globals()' in source}
+            assert at_once - asked <= there, f"from {begins}: {cell}"
+            there |= own
+            lacking |= later
+        assert lacking <= there, f"from {begins}"
 
 
 def test_it_breaks_something_after_asking_and_repairs_it(name: str) -> None:

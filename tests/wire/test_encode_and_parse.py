@@ -186,6 +186,9 @@ def test_a_topic_is_taken_up_to_the_limit_as_it_travels_and_not_a_byte_beyond() 
     encode_item("я" * 166, 1, CONVERTER)
     with pytest.raises(InvalidTopicError, match="1,002 bytes as it travels; a name may have 1,000"):
         encode_item("я" * 167, 1, CONVERTER)
+    encode_item("𝄞" * 83, 1, CONVERTER)
+    with pytest.raises(InvalidTopicError, match="1,008 bytes as it travels; a name may have 1,000"):
+        encode_item("𝄞" * 84, 1, CONVERTER)
     batch = {**BATCH, "items": [{**ITEM, "topic": "я" * 900_000}]}
     with pytest.raises(
         MalformedInputError, match=r"topic has 5,400,000 bytes.*1,000 at most"
