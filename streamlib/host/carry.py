@@ -41,6 +41,7 @@ from streamlib.wire.shapes import PublisherState, WorkflowStreamState
 OURS = StreamParts()
 
 _MAX_ID = 200  # characters; an id of a run has 36
+_UNCOUNTED = 10_000  # bytes; more than `newer_bytes` ever comes to
 
 Build = Callable[[WorkflowStreamState], Sequence[Any]]
 """From a state to the arguments of the next run."""
@@ -66,12 +67,13 @@ def state_of(
         identity: The log's id, and the id of this run.
         limits: What the log lives by. The legacy ones are not carried: the next run is free.
         packed: Whether the log becomes one compressed string, which the peer does not understand.
+
+    Raises:
+        StateTooLargeError: The packed log alone is larger than a state may be.
     """
     rows = publishers.snapshot(now, publisher_ttl)
     return WorkflowStreamState(
-        log=pack((item.topic, item.data) for item in log)
-        if packed
-        else items_json(list(enumerate(log, log.base_offset))),
+        log=_packed(log, limits) if packed else items_json(list(enumerate(log, log.base_offset))),
         base_offset=log.base_offset,
         publishers={name: PublisherState(**vars(row)) for name, row in rows.items()},
         seams=[*seams],
@@ -222,6 +224,13 @@ def newer_bytes(state: WorkflowStreamState, converter: PayloadConverter, *, lega
     if legacy:
         newer |= {name: getattr(state, name) for name in ("stream_id", "handed_over_by", "limits")}
     return len(converter.to_payloads([newer])[0].data) - 1 if newer else 0
+
+
+def _packed(log: Log, limits: StreamLimits) -> str:
+    try:
+        return pack(((item.topic, item.data) for item in log), limits.state_bytes + _UNCOUNTED)
+    except StateTooLargeError as error:
+        raise StateTooLargeError(error.size, limits.state_bytes) from None
 
 
 def _id(told: object) -> str | None:

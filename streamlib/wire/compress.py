@@ -16,23 +16,48 @@ from collections.abc import Iterable, Iterator
 
 from temporalio.api.common.v1 import Payload, Payloads
 
-from streamlib.errors import MalformedInputError
+from streamlib.errors import MalformedInputError, StateTooLargeError
 from streamlib.wire.encode import decode_payload, encode_payload
 
 _MARK = "zlib1:"
 _LEVEL = 6
+_PIECE = 100_000  # characters
 
 
-def pack(items: Iterable[tuple[str, str]]) -> str:
-    """Items (topic, data as it travels) -> one string."""
-    topics: list[str] = []
-    payloads = Payloads()
-    for topic, data in items:
-        topics.append(topic)
-        payloads.payloads.append(_payload(data))
-    header = json.dumps(topics).encode()
-    body = len(header).to_bytes(8, "big") + header + payloads.SerializeToString()
-    return _MARK + base64.b64encode(zlib.compress(body, _LEVEL)).decode("ascii")
+def pack(items: Iterable[tuple[str, str]], limit: int | None = None) -> str:
+    """Items (topic, data as it travels) -> one string.
+
+    Args:
+        limit: Where to give up, in characters: a log of noise takes longer to compress than a
+            workflow task may compute.
+
+    Raises:
+        StateTooLargeError: It is longer. Its `size` is estimated, from what was compressed so far.
+    """
+    items = [*items]
+    header = json.dumps([topic for topic, _ in items]).encode()
+    deflate = zlib.compressobj(_LEVEL)
+    body = deflate.compress(len(header).to_bytes(8, "big") + header)
+    done, whole = 0, sum(len(data) for _, data in items)
+    for piece in _pieces(data for _, data in items):
+        body += deflate.compress(Payloads(payloads=map(_payload, piece)).SerializeToString())
+        done += sum(map(len, piece))
+        if limit is not None and len(body) * 4 // 3 > limit:
+            raise StateTooLargeError(len(body) * 4 // 3 * whole // max(done, 1), limit)
+    return _MARK + base64.b64encode(body + deflate.flush()).decode("ascii")
+
+
+def _pieces(datas: Iterable[str]) -> Iterator[list[str]]:
+    """Some at a time: their messages, one after the other, are the message of all."""
+    piece, size = list[str](), 0
+    for data in datas:
+        piece.append(data)
+        size += len(data)
+        if size > _PIECE:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
 
 
 def unpack(packed: str) -> Iterator[tuple[str, str]]:

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from temporalio.api.common.v1 import Payload, Payloads
 
-from streamlib.errors import MalformedInputError
+from streamlib.errors import MalformedInputError, StateTooLargeError
+from streamlib.wire import compress
 from streamlib.wire.compress import pack, unpack
-from streamlib.wire.encode import encode_payload
+from streamlib.wire.encode import decode_payload, encode_payload
 
 
 def item(topic: str, data: bytes, **metadata: bytes) -> tuple[str, str]:
@@ -45,6 +46,38 @@ def test_repetitions_are_packed_away_and_noise_grows_by_no_more_than_its_frame()
     chance = random.Random(1)
     noise = [item("t", chance.randbytes(1000)) for _ in range(200)]
     assert len(pack(noise)) < 1.02 * sum(len(data) for _, data in noise)
+
+
+def test_a_log_of_many_pieces_is_packed_as_one_that_is_packed_at_once() -> None:
+    chance = random.Random(2)
+    log = [item(f"t{n % 3}", chance.randbytes(30_000)) for n in range(20)]
+    header = json.dumps([topic for topic, _ in log]).encode()
+    at_once = Payloads(payloads=[decode_payload(data) for _, data in log]).SerializeToString()
+    assert body_of(pack(log)) == len(header).to_bytes(8, "big") + header + at_once
+    assert list(unpack(pack(log))) == log
+
+
+def test_what_gets_too_large_is_given_up_early_and_its_size_is_estimated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chance = random.Random(3)
+    log = [item("t", chance.randbytes(30_000)) for _ in range(100)]
+    size, seen = len(pack(log)), list[str]()
+    monkeypatch.setattr(
+        compress, "_payload", lambda data: seen.append(data) or decode_payload(data)
+    )
+    with pytest.raises(StateTooLargeError) as raised:
+        pack(log, size // 10)
+    assert raised.value.limit == size // 10
+    assert 0.95 * size < raised.value.size < 1.05 * size
+    assert len(seen) < 25
+    assert pack(log, size) == pack(log)
+
+
+def test_empty_items_under_endless_topics_are_given_up_too() -> None:
+    topics = [("".join(random.Random(n).choices("abcdef", k=90)), "") for n in range(1_000)]
+    with pytest.raises(StateTooLargeError):
+        pack(topics, 1_000)
 
 
 def test_it_is_text_that_json_leaves_as_it_is() -> None:
