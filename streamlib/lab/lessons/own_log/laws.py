@@ -23,7 +23,7 @@ from streamlib.lab.lessons.own_log.picture import END, GONE, NEXT, Counterexampl
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 
-EXAMPLES = 100
+EXAMPLES = 200
 """How many random programs a law is tried on."""
 
 Law = Callable[[Any, Any], None]
@@ -333,7 +333,9 @@ def _strategies() -> dict[str, Any]:
             truncate = st.builds(Truncate, st.integers(-1, 9).map(base.__add__))
             known = {"append": append, "read": read, "truncate": truncate}
             operations = st.one_of(*(known[kind] for kind in kinds))
-            return st.tuples(st.just(base), st.lists(operations, max_size=12))
+            # Most mistakes show only in a log that holds something.
+            first, then = st.lists(append, max_size=5), st.lists(operations, max_size=10)
+            return st.tuples(st.just(base), st.builds(list.__add__, first, then))
 
         return st.sampled_from([0, 5]).flatmap(program)
 

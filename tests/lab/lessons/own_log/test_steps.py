@@ -53,7 +53,7 @@ async def test_a_right_file_passes_and_a_mistake_is_named(step: str, number: int
     name = written(step, source)
     ok, said = await told(step, name)
     assert (ok, "streamlib/" in said) == (hint == RIGHT, False), said
-    assert (hint or "did the right thing in 100 random programs") in said
+    assert (hint or "did the right thing in 200 random programs") in said
 
 
 async def told(step: str, name: str) -> tuple[bool, str]:
