@@ -149,6 +149,7 @@ def test_right_answers_pass_and_a_mistake_gets_its_own_hint(
 
 
 @pytest.mark.soak
+@pytest.mark.alone  # all at once they are load enough
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("exercise", PLANTED)
 def test_right_answers_pass_and_each_mistake_gets_its_own_hint(
