@@ -428,8 +428,6 @@ PARTS = [
     ),
 ]
 
-MUTANTS = [*SURVIVORS, *CLASSIC, *MENDS, *CORE, *HOST, *CLIENT, *PARTS]
-
 FLOW = [
     Mutant(
         "retention keeps one item more",
@@ -545,4 +543,91 @@ FLOW = [
     ),
 ]
 
-MUTANTS = [*SURVIVORS, *CLASSIC, *MENDS, *CORE, *HOST, *CLIENT, *PARTS, *FLOW]
+# Ten more that lived through the fast tests, once.
+LATELY = [
+    Mutant(
+        "what comes while the window is read is read no more",
+        "streamlib/client/newest.py",
+        """                self._due = False
+                async with self._reading_on:
+                    await self._read_to_end()
+""",
+        """                async with self._reading_on:
+                    await self._read_to_end()
+                self._due = False
+""",
+        "tests/client/test_feed.py",
+    ),
+    Mutant(
+        "what is final is not raised while another call hangs",
+        "streamlib/client/patience.py",
+        "if not calls or not isinstance(each.exception(), StreamUnavailableError):",
+        "if not calls or each.exception() is None:",
+        "tests/client/test_patience.py",
+    ),
+    Mutant(
+        "a flush sends what came after it",
+        "streamlib/client/publisher.py",
+        "                    if self._awaits(flush):\n",
+        "                    if True:\n",
+        "tests/client/test_publisher.py",
+    ),
+    Mutant(
+        "who waits for one item of a lost batch hides the others",
+        "streamlib/client/receipt.py",
+        "return told == count",
+        "return told > 0",
+        "tests/client/test_receipt.py",
+    ),
+    Mutant(
+        "a query asks for any number of batches",
+        "streamlib/client/receipt.py",
+        "asked = [*self._wanted][:MOST]",
+        "asked = [*self._wanted]",
+        "tests/client/test_receipt.py",
+    ),
+    Mutant(
+        "topics of wide letters are twice as long",
+        "streamlib/wire/encode.py",
+        "if len(item.topic) * 12 > room and",
+        "if len(item.topic) * 6 > room and",
+        "tests/wire",
+    ),
+    Mutant(
+        "a commit takes back what was handled",
+        "streamlib/client/named.py",
+        "self._handled = max(self._handled, self._that_can_be(position))",
+        "self._handled = self._that_can_be(position)",
+        "tests/client/test_named.py",
+    ),
+    Mutant(
+        "a name is lost to somebody in another log",
+        "streamlib/client/named.py",
+        "if about.stream_id == self._stream_id and (row is None or row.token != self._token):",
+        "if row is None or row.token != self._token:",
+        "tests/client/test_named.py",
+    ),
+    Mutant(
+        "work that was done is said to wait",
+        "streamlib/client/patience.py",
+        "        if self._timer is None:\n",
+        "        if True:\n",
+        "tests/client/test_patience.py",
+    ),
+    Mutant(
+        "a query that hangs takes all the time there is",
+        "streamlib/client/patience.py",
+        "min(2.0, deadline - began)",
+        "deadline - began",
+        "tests/client/test_receipt.py",
+    ),
+    Mutant(
+        "a log that cannot fit is packed to its end",
+        "streamlib/wire/compress.py",
+        "if limit is not None and len(body) * 4 // 3 > limit:",
+        "if False:",
+        "tests/wire/test_compress.py",
+    ),
+]
+
+MUTANTS = [*SURVIVORS, *CLASSIC, *MENDS, *CORE, *HOST, *CLIENT, *PARTS, *FLOW, *LATELY]
