@@ -187,6 +187,8 @@ class NamedReader:
         row = self._row(about)
         if about.stream_id != self._stream_id:
             raise StreamChangedError(feed.workflow_id, self._stream_id, about.stream_id)
+        if row is None and len(about.readers or ()) < MOST:
+            raise StreamNotFoundError(feed.workflow_id, "it closed before it took the reader up")
         if row is None:
             raise TooManyReadersError(feed.workflow_id, self.name, MOST)
         if row.token != self._token:

@@ -25,6 +25,7 @@ from streamlib.errors import (
     NamesUnsupportedError,
     NotAStreamError,
     StreamChangedError,
+    StreamNotFoundError,
     StreamUnavailableError,
     TooManyReadersError,
 )
@@ -198,6 +199,17 @@ def test_a_name_that_was_one_too_many_only_when_it_came_says_so() -> None:
         blocked.release()
         with pytest.raises(TooManyReadersError):
             await joining
+
+    live(living)
+
+
+def test_a_stream_that_closed_before_it_took_the_reader_up_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def living(host: FakeHost) -> None:
+        monkeypatch.setattr(host, "hear", lambda _: None)  # stored, and never handled
+        with pytest.raises(StreamNotFoundError, match="before it took the reader up"):
+            await subscribe(host).start()
 
     live(living)
 
