@@ -32,7 +32,8 @@ def pack(items: Iterable[tuple[str, str]], limit: int | None = None) -> str:
             workflow task may compute.
 
     Raises:
-        StateTooLargeError: It is longer. Its `size` is estimated, from what was compressed so far.
+        StateTooLargeError: It gets longer, which was certain before its end. Its `size` is
+            estimated, from what was compressed so far. (What the last piece adds is not judged.)
     """
     items = [*items]
     header = json.dumps([topic for topic, _ in items]).encode()
