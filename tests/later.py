@@ -15,10 +15,8 @@ def each(name: str, *values: str) -> tuple[str, ...]:
 
 
 LATER: dict[str, tuple[str, ...]] = {
-    # 00 and 06 are run, 02 with its restart, and 04 in the browser.
-    "tests/notebooks/test_run_all.py": (
-        *each("test_all_cells_queued_at_once", "01", "02", "03", "04", "05", "07", "08", "09"),
-        *each("test_a_kernel_with_an_open_subscription_ends_cleanly", "]"),
+    "tests/notebooks/test_run_all.py": each(
+        "test_a_kernel_with_an_open_subscription_ends_cleanly", "]"
     ),
     "tests/browser/test_notebooks.py": (*each("test_run_all_in_jupyterlab", "00"),),
     "tests/browser/test_views.py": (

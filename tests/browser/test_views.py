@@ -859,7 +859,7 @@ TO_HTML = ["--HTMLExporter.mathjax_url=", "--HTMLExporter.require_js_url="]
 TO_SLIDES = [
     *TO_HTML,
     *("--SlidesExporter.jquery_url=", "--SlidesExporter.font_awesome_url="),
-    "--SlidesExporter.reveal_url_prefix=reveal.js",
+    *("--SlidesExporter.mermaid_js_url=", "--SlidesExporter.reveal_url_prefix=reveal.js"),
 ]
 """Slides ask for more: reveal.js is then one's own, beside the file."""
 
@@ -908,7 +908,7 @@ def exported(browser: Browser, lab: Jupyter, *options: str) -> Sheet:
     )
     plain = views.open_page(browser)
     (found,) = lab.notebooks.glob("exported*.html")
-    plain.page.set_content(found.read_text())
+    plain.page.set_content(found.read_text(), wait_until="networkidle")  # all that it asks for
     found.unlink()
     return plain
 

@@ -29,12 +29,11 @@ async def table(stream: WorkflowStreamClient) -> dict[str, Any]:
     return {"base": about.base_offset, "end": about.end_offset, "publishers": rows}
 
 
-@pytest.mark.parametrize("times", [5, pytest.param(20, marks=pytest.mark.soak)])
 async def test_roll_overs_under_load_lose_nothing_and_no_reader_notices(
-    client: Client, server: str, start: Starter, times: int
+    client: Client, server: str, start: Starter
 ) -> None:
     """Three publishers, 200 items a second in all; five readers, two of them behind other doors."""
-    history = History()
+    history, times = History(), 5  # twenty: `tests/server/test_flow_soak.py`
     stage = await start()
     other = await Client.connect(server)
     doors = [client, client, client, other, other]
@@ -205,12 +204,11 @@ async def test_a_fresh_stream_has_no_reason_to_roll_over(start: Starter) -> None
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)  # its speed is the server's
-@pytest.mark.parametrize("publishers", [6, 40])
 async def test_a_workflow_that_obeys_the_advice_survives_twelve_thousand_signals(
-    client: Client, start: Starter, publishers: int
+    client: Client, start: Starter
 ) -> None:
     """Forty at once keep a small server from its workflow tasks: then the run gets full first."""
-    history = History()
+    history, publishers = History(), 40
     stage = await start(obedient=True)
     streams = [
         WorkflowStreamClient.create(client, stage.id, max_batch_size=1) for _ in range(publishers)

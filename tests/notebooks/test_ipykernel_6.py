@@ -1,4 +1,4 @@
-"""Every notebook on ipykernel 6 too, the one that many have: `make test-all`."""
+"""Every notebook on ipykernel 6, the one that many have, in the teacher's copy: `make test-all`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ import pytest
 from tests.notebooks import nested, running
 from tests.notebooks.conftest import Start
 from tests.notebooks.running import Kernel
-from tests.notebooks.test_run_all import assert_ended_well, run_all
+from tests.notebooks.test_run_all import (
+    assert_ended_well,
+    assert_nothing_is_left_open,
+    check,
+    stop_playing,
+)
 
 pytestmark = [pytest.mark.server, pytest.mark.matrix, pytest.mark.timeout(300)]
 
@@ -30,17 +35,26 @@ def ipykernel_6(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", running.names())
-async def test_all_cells_queued_at_once(
+async def test_the_teachers_copy_runs_twice_with_every_answer_right(
     name: str, ipykernel_6: None, course_home: Path, start: Start
 ) -> None:
+    """All cells queued at once, and once more; where nothing is asked, the notebook itself."""
+    cells = running.code_cells(name, running.SOLUTIONS) or running.code_cells(name)
     async with start(name) as kernel:
         (version,) = await kernel.execute([("version", "import ipykernel; ipykernel.__version__")])
         assert version.printed.startswith("'6.")
-        ran = await run_all(kernel, name)
+        for _ in range(2):
+            ran = await kernel.execute(cells, seconds=240)
+            check(name, ran)
+            said = {each.cell: each.printed for each in ran}
+            asked = [cell for cell, source in cells if "lab.check(" in source]
+            assert [said[cell] for cell in asked if "Yes." not in said[cell]] == []
+            assert "not as you predicted" not in "".join(said.values())
+        await stop_playing(kernel, name)
     if name.startswith("appendix"):
-        (nest,) = [each for each in ran if each.cell == "nest"]
-        assert nest.printed == "the server is well: True\n"  # nested, and not refused
+        assert said["nest"] == "the server is well: True\n"  # nested, and not refused
     assert_ended_well(kernel)
+    await assert_nothing_is_left_open()
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,8 @@ class Author:
             try:
                 told = await receipt
             except (StreamUnavailableError, StreamNotFoundError):
+                if self.server.run.closed:
+                    return  # for good
                 await asyncio.sleep(1)
             else:
                 break

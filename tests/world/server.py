@@ -321,7 +321,9 @@ class Server:
 
     def _write(self, run: SimRun, kind: str) -> HistoryEvent:
         event = HistoryEvent(event_id=len(run.events) + 1, event_type=_TYPES[kind])
-        event.event_time.FromDatetime(NOON + timedelta(seconds=self.now))
+        seconds = NOON.timestamp() + self.now
+        event.event_time.seconds = int(seconds)
+        event.event_time.nanos = int(seconds % 1 * 1e6) * 1_000
         run.events.append(event)
         self.ring()
         return event
@@ -593,7 +595,6 @@ class Server:
         if fault == "doubled":
             self.spawn(self._later(do))
         try:
-            # What never waits needs no task of its own.
             answer = await (do() if kind in _AT_ONCE else in_time(do(), timeout))
         except asyncio.TimeoutError:
             raise self.trouble(Cause.OUTAGE, "timed out") from None
@@ -622,7 +623,7 @@ class Server:
 
 _WAITS = ("history", "poll")
 _SIGNALS = ("send", "tell")
-_AT_ONCE = (*_SIGNALS, "resolve")
+_AT_ONCE = (*_SIGNALS, "resolve", "history")  # or with a time-out of its own
 _COMMANDS = {"roll", "forget", "close", "fail"}
 _AT = {  # where a fault can be; the others: at every call
     "busy": ("query",),
