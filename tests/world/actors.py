@@ -218,7 +218,7 @@ class Follower:
         self.waits_since: float | None = None
         self.returned = False  # and nothing was read since
         self.handled: int | None = None  # by name: all before it was
-        self.alone = True  # nobody else has the same name
+        self.rivals: list[Follower] = []  # who have the same name
         self.items: Subscription[Any] | None = None
         self.feed: Feed | None = None
 
@@ -298,7 +298,7 @@ class Follower:
         await items.start()
         if self.log_id != items.stream_id:  # another log by now, which has names of its own
             self.log_id = self.handled = None
-        if self.alone and self.handled is not None and items.position > self.handled:
+        if not self.rivals and self.handled is not None and items.position > self.handled:
             self.wrong(f"(23) resumes at {items.position}, and had handled {self.handled}")
         if not items.closed:
             self.expected = items.position
@@ -444,8 +444,16 @@ class Follower:
         left = truth.end - (self.expected or 0) if truth is not None else 0
         return 1.2 * each * (left + 3) if each else 0.0
 
+    def should_have_all(self) -> bool:
+        """Whether it reads on, and no living rival keeps it from getting anywhere.
+
+        Two that come and go under one name take it from each other; what neither may commit is
+        read again.
+        """
+        return not self.ended and all(each.ended for each in self.rivals)
+
     def behind(self) -> list[int]:
-        """What of its own it has not got, and should have."""
+        """What of its own it has not got."""
         truth = self._truth(self.log_id or self.server.run.truth.log_id)
         if truth is None or self.expected is None:
             return []

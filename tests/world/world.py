@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections import Counter
 from collections.abc import Callable
 from unittest.mock import patch
 
@@ -55,9 +54,9 @@ async def _live(plan: Plan, tell: Callable[[str], None] | None) -> list[str]:
     followers = [
         Follower(server, f"r{n}", reader, calm=plan.calm) for n, reader in enumerate(plan.readers)
     ]
-    names = Counter(reader.name for reader in plan.readers)
     for follower in followers:
-        follower.alone = names[follower.plan.name] == 1
+        others = [each for each in followers if each is not follower]
+        follower.rivals = [each for each in others if each.plan.name == follower.plan.name != ""]
     reading = [asyncio.ensure_future(follower.live()) for follower in followers]
     writing = [
         asyncio.ensure_future(author.live(steps))
@@ -76,13 +75,13 @@ async def _live(plan: Plan, tell: Callable[[str], None] | None) -> list[str]:
     slowest = 0.0
     for follower in followers:
         slowest = max(slowest, follower.slowness())
-        if not follower.slowness() and not follower.ended and (left := follower.behind()):
+        if not follower.slowness() and follower.should_have_all() and (left := follower.behind()):
             follower.wrong(f"(14) has not got {left}, {recovery:g} s after all is well")
     await asyncio.sleep(slowest)
     for follower in followers:
-        if not follower.ended and (left := follower.behind()):
+        if follower.should_have_all() and (left := follower.behind()):
             follower.wrong(f"(14) has not got {left}, though it had the time")
-        elif not follower.ended and (lag := follower.lags()):
+        elif follower.should_have_all() and (lag := follower.lags()):
             follower.wrong(f"(20) stands {lag} before the end, and nothing of that is its own")
         if not follower.ended and plan.end and server.run.closed:
             follower.wrong(f"(12) has not ended, {recovery + slowest:g} s after the run")
