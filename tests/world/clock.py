@@ -53,7 +53,7 @@ class _Handle:
 class SimulatedLoop(asyncio.BaseEventLoop):
     """An event loop in simulated time, which begins at 0.
 
-    It knows no sockets, threads or signals: what asyncio's own loop does for them, and for debugging,
+    It knows no sockets, threads or signals: what asyncio does for them, and for debugging,
     took a fifth of a world's time.
 
     Example:
