@@ -182,6 +182,7 @@ async def test_a_kernel_with_an_open_subscription_ends_cleanly(
 
 
 @pytest.mark.matrix
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", running.names())
 async def test_each_alone_and_again_after_a_restart_in_the_middle_of_any_cell(
