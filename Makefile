@@ -48,20 +48,19 @@ stop: .venv/.ready
 # the machine for themselves.
 MEASURED := tests/core tests/wire tests/host tests/client tests/server
 PYTEST := $(BIN)/python -m pytest
-SHARED := -q --dist loadfile --no-loadscope-reorder
+SHARED := -q -n 2 --dist loadfile --no-loadscope-reorder
 
 # All three are run, also behind one that fails: a failure hides no other.
 test: .venv/.ready
 	@failed=0; \
-	$(PYTEST) $(SHARED) -n 2 -m "measured and not soak" $(MEASURED) --cov --cov-report= || failed=1; \
+	$(PYTEST) $(SHARED) -m "measured and not soak" $(MEASURED) --cov --cov-report= || failed=1; \
 	$(PYTEST) -q -m "browser and not soak and not matrix" tests/browser || failed=1; \
-	$(PYTEST) $(SHARED) -n 2 -m "not measured and not browser and not soak and not matrix" || failed=1; \
+	$(PYTEST) $(SHARED) -m "not measured and not browser and not soak and not matrix" || failed=1; \
 	exit $$failed
 
-# The long ones wait more than they compute (for installers, servers, minutes): three at a time.
 test-all: test
 	@failed=0; \
-	$(PYTEST) $(SHARED) -n 3 -m "(soak or matrix) and not alone and not browser" || failed=1; \
+	$(PYTEST) $(SHARED) -m "(soak or matrix) and not alone and not browser" || failed=1; \
 	$(PYTEST) -q -m "(soak or matrix) and (alone or browser)" || failed=1; \
 	exit $$failed
 

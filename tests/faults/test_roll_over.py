@@ -203,6 +203,7 @@ async def test_a_fresh_stream_has_no_reason_to_roll_over(start: Starter) -> None
 
 
 @pytest.mark.soak
+@pytest.mark.alone  # ten thousand signals in one task must not take a worker two seconds
 @pytest.mark.timeout(900)  # its speed is the server's
 async def test_a_workflow_that_obeys_the_advice_survives_twelve_thousand_signals(
     client: Client, start: Starter
