@@ -88,6 +88,7 @@ async def _build(name: str, package: str, folder: Path) -> None:
             process.terminate()
             await process.wait()
     if process.returncode != 0:
-        last = "".join(complaint.decode("utf-8", "replace").strip().splitlines()[-1:])
-        raise NoClusterError(f"`go install` failed: {last}")
+        said = complaint.decode("utf-8", "replace").strip().splitlines()
+        why = [line for line in said if not line.startswith("go: downloading")][-1:]
+        raise NoClusterError(f"`go install` failed: {why[0] if why else process.returncode}")
     (half / name).rename(folder / name)  # whole, or not at all
