@@ -151,8 +151,9 @@ class HostedStream:
 
     def keep(self, retention: Retention, now: datetime) -> None:
         """Keep so much from now on."""
-        times = self.keeper.times if self.keeper is not None else ()
-        self.keeper = Keeper(retention, self.log, now, times) if retention else None
+        before = self.keeper
+        times, age = (before.times, before.policy.max_age) if before is not None else ((), None)
+        self.keeper = Keeper(retention, self.log, now, times, age) if retention else None
         self.retain(now)
 
     def retain(self, now: datetime) -> None:

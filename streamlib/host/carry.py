@@ -128,8 +128,11 @@ def carried_keeper(
     state: WorkflowStreamState | None, wanted: Retention, log: Log, now: datetime
 ) -> Keeper | None:
     """What keeps a log to `wanted`, with the times that were carried; None if all is kept."""
-    times = parse_times(state.times, log.base_offset, log.end_offset) if state else []
-    return Keeper(wanted, log, now, times) if wanted else None
+    before = carried_retention(state)
+    age = before.max_age if before else None
+    # How exact the times are follows from the age that they were noted for.
+    times = parse_times(state.times, log.base_offset, log.end_offset) if state and age else []
+    return Keeper(wanted, log, now, times, age) if wanted else None
 
 
 def carried_retention(state: WorkflowStreamState | None) -> Retention | None:

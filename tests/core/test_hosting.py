@@ -113,6 +113,17 @@ def test_what_is_kept_can_be_changed_and_items_keep_their_ages() -> None:
     assert len(stream.log) == 9
 
 
+def test_a_shorter_age_lets_nothing_go_that_has_only_just_come() -> None:
+    stream = HostedStream(now=NOON)
+    stream.keep(Retention(max_age=timedelta(hours=100)), NOON)
+    for n in range(6):
+        stream.take(items(1), "p", n + 1, NOON + timedelta(minutes=10 * n))
+    stream.keep(Retention(max_age=timedelta(minutes=30)), NOON + timedelta(minutes=51))
+    assert stream.log.base_offset <= 3, "the last three are younger than that"
+    stream.retain(NOON + timedelta(minutes=82))
+    assert len(stream.log) == 0
+
+
 def test_what_all_named_readers_have_handled_goes_when_the_next_item_comes() -> None:
     log = Log()
     policy = Retention(max_items=100, until_read=True)
