@@ -2,7 +2,7 @@
 
     batch --take-->    accepted | duplicate          --> Log, Publishers, Ledger
     what came --retain-->                            --> the oldest go, if that was asked for
-    what is no batch --refuse-->                     --> counted, and told now and then
+    what is no batch --refuse--> refused | duplicate --> counted, and told now and then
     poll  --may_answer--> wait | answer              --> Page
 
 The shell (`host/stream.py`) parses what arrives, says what time it is, waits, and answers. It also
@@ -164,11 +164,18 @@ class HostedStream:
     def refuse(
         self, publisher_id: str, reason: str, now: datetime, sequence: int = 0
     ) -> int | None:
-        """Count an invalid batch.
+        """Count an invalid batch; as a duplicate, if a batch of its sequence was here already.
+
+        So a batch that is stored is never told as refused: it may come again under lower limits,
+        as its acknowledgement was lost, or somebody forges it. One that was refused stays that.
 
         Returns:
             Whether to tell it: None for no, else how many were not told since the last one.
         """
+        was_refused = self.ledger.is_refused(publisher_id, sequence)
+        if not was_refused and self.publishers.drop(publisher_id, sequence):
+            self.ledger.duplicate(publisher_id, sequence)
+            return None
         self.publishers.refuse(publisher_id)
         self.ledger.refused(publisher_id, reason, sequence)
         return self._lines.take(now)

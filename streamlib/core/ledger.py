@@ -78,6 +78,11 @@ class Ledger:
         self.refusals += 1
         self._note(Batch(publisher_id, sequence, REFUSED, None, 0, reason))
 
+    def is_refused(self, publisher_id: str, sequence: int) -> bool:
+        """Whether nothing better is remembered of this batch than that it was refused."""
+        best = self._best.get((publisher_id, sequence))
+        return best is not None and best.verdict == REFUSED
+
     def verdicts(self, publisher_id: str, sequences: Collection[int]) -> list[Batch]:
         """What became of these batches of a publisher: of each the best that is remembered.
 

@@ -57,6 +57,40 @@ def test_a_refused_batch_changes_counters_and_nothing_else() -> None:
     assert stream.take(items(1), "p", 2, NOON) == ACCEPTED
 
 
+def test_what_was_accepted_is_never_told_as_refused_when_it_comes_again_as_no_batch() -> None:
+    stream = HostedStream(now=NOON)
+    stream.take(items(3), "p", 1, NOON)
+    stream.take(items(1), "p", 3, NOON)
+    assert [stream.refuse("p", "too large", NOON, n) for n in (1, 3)] == [None, None]
+    again = [Batch("p", 1, DUPLICATE, 0, 3), Batch("p", 3, DUPLICATE, 3, 1)]
+    assert stream.ledger.latest(2) == again
+    assert stream.ledger.refusals == 0
+    [(_, row)] = stream.publishers.items()
+    assert (row.sequence, row.last_seen, row.dropped, row.refused) == (3, NOON, 2, 0)
+    assert [batch.verdict for batch in stream.ledger.verdicts("p", [1, 3])] == [ACCEPTED] * 2
+    next_run = HostedStream(stream.log, stream.publishers, now=NOON)
+    next_run.refuse("p", "too large", NOON, 1)
+    assert next_run.ledger.verdicts("p", [1]) == [Batch("p", 1, DUPLICATE, None, 0)]
+
+
+@pytest.mark.parametrize(("who", "sequence"), [("p", 2), ("p", 0), ("q", 1), ("", 1)])
+def test_what_was_never_accepted_is_refused(who: str, sequence: int) -> None:
+    stream = HostedStream(now=NOON)
+    stream.take(items(1), "p", 1, NOON)
+    stream.take(items(1), "", 1, NOON)
+    assert stream.refuse(who, "why", NOON, sequence) == 0
+    assert stream.ledger.latest(1) == [Batch(who, sequence, REFUSED, None, 0, "why")]
+
+
+def test_what_was_refused_stays_so_when_a_late_copy_comes_after_the_next_batch() -> None:
+    stream = HostedStream(now=NOON)
+    stream.refuse("p", "too large", NOON, 1)
+    stream.take(items(1), "p", 2, NOON)
+    stream.refuse("p", "too large", NOON, 1)
+    assert stream.ledger.verdicts("p", [1]) == [Batch("p", 1, REFUSED, None, 0, "too large")]
+    assert stream.ledger.refusals == 2
+
+
 def test_an_idle_publisher_is_forgotten_if_that_was_asked_for() -> None:
     for ttl, known in ((None, True), (SECOND, False)):
         stream = HostedStream(now=NOON, publisher_ttl=ttl)
