@@ -157,7 +157,8 @@ class HostedStream:
         self.retain(now)
 
     def retain(self, now: datetime) -> None:
-        """Let go what is not to be kept."""
+        """Let go what is not to be kept, and no longer for names that nobody reads by."""
+        self._look(now)
         if self.keeper is not None:
             self.log.truncate(self.keeper.base(self.log, now, self.readers.slowest))
 
@@ -181,8 +182,13 @@ class HostedStream:
         return self._lines.take(now)
 
     def hear(self, told: ReaderTold, stream_id: str, now: datetime) -> None:
-        """Note where a named reader stands, unless that cannot be, or is of another log."""
+        """Note where a named reader stands, unless that cannot be, or is of another log.
+
+        Names that are too old are forgotten first: so they take no place from a new one, also
+        where no items come. Who comes as late as that begins anew.
+        """
         end = self.log.end_offset
+        self.readers.prune(now, end)
         if told.stream_id not in (None, stream_id):
             self.readers.refuse()
         elif told.action == "join":
@@ -215,12 +221,16 @@ class HostedStream:
 
     def _prune(self, now: datetime) -> None:
         """Forget idle publishers, if that was asked for, and names; now and then."""
-        if now >= self._next_look:
-            self.readers.prune(now, self.log.end_offset)
-            self._next_look = now + min(self.readers.ttl / 100, _A_DAY)
+        self._look(now)
         if self._publisher_ttl is not None and now >= self._next_prune:
             self.publishers.prune(now, self._publisher_ttl)
             self._next_prune = now + self._publisher_ttl / 10
+
+    def _look(self, now: datetime) -> None:
+        """Forget the names that nobody reads by; now and then."""
+        if now >= self._next_look:
+            self.readers.prune(now, self.log.end_offset)
+            self._next_look = now + min(self.readers.ttl / 100, _A_DAY)
 
 
 class _Lines:

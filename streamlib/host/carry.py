@@ -60,9 +60,10 @@ def state_of(
     readers: Readers | None = None,
     keeper: Keeper | None = None,
 ) -> WorkflowStreamState:
-    """Return log and table as a state, without publishers idle for longer than `publisher_ttl`.
+    """Return log and tables as a state, without who is forgotten: `publisher_ttl`, `reader_ttl`.
 
     Args:
+        publisher_ttl: Publishers that were idle for longer are left out.
         seams: The offsets at which runs took over.
         identity: The log's id, and the id of this run.
         limits: What the log lives by. The legacy ones are not carried: the next run is free.
@@ -82,7 +83,7 @@ def state_of(
         limits=None if limits is LEGACY else asdict(limits),
         retention=retention_json(keeper.policy if keeper else None),
         times=times_json(keeper.times) if keeper else None,
-        readers=rows_json(readers.snapshot()) or None if readers else None,
+        readers=rows_json(readers.snapshot(now, log.end_offset)) or None if readers else None,
     )
 
 

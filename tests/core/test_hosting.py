@@ -12,6 +12,7 @@ from streamlib.core.hosting import Carried, HostedStream, RunFacts, id_of_log
 from streamlib.core.ledger import ACCEPTED, DUPLICATE, REFUSED, Batch
 from streamlib.core.limits import LEGACY, StreamLimits
 from streamlib.core.log import Item, Log
+from streamlib.core.readers import MOST, Action, ReaderTold
 from streamlib.core.retention import Keeper, Retention
 from streamlib.errors import OffsetTruncatedError
 
@@ -178,6 +179,44 @@ def test_a_name_that_nobody_reads_by_is_forgotten_as_items_come() -> None:
     stream.append(items(1)[0], later + stream.readers.ttl + SECOND)
     assert len(stream.readers) == 0
     assert [each.name for each in stream.readers.forgotten] == ["billing"]
+
+
+def told(action: Action, name: str, position: int = 0) -> ReaderTold:
+    return ReaderTold(action, name, "t", position, None)
+
+
+def test_names_that_are_too_old_make_room_for_new_ones_also_where_no_items_come() -> None:
+    stream = hosted(1)
+    for n in range(MOST):
+        stream.hear(told("join", f"n{n}"), "s", NOON)
+    stream.hear(told("join", "too soon"), "s", NOON + stream.readers.ttl)
+    assert (len(stream.readers), stream.readers.refused) == (MOST, 1)
+    stream.hear(told("join", "new"), "s", NOON + stream.readers.ttl + SECOND)
+    assert [name for name, _ in stream.readers.items()] == ["new"]
+
+
+@pytest.mark.parametrize("action", ["commit", "rewind"])
+def test_who_comes_too_late_has_its_name_no_longer(action: Action) -> None:
+    stream = hosted(2)
+    for name, position in (("late", 1), ("waits", 2)):
+        stream.hear(told("join", name, position), "s", NOON)
+    late = NOON + stream.readers.ttl + SECOND
+    for name in ("late", "waits"):
+        stream.hear(told(action, name, 2), "s", late)
+    assert [name for name, _ in stream.readers.items()] == ["waits"], "it had nothing to read"
+    assert stream.readers.refused == 1
+
+
+def test_a_name_that_is_too_old_holds_nothing_up_when_the_stream_is_handed_over() -> None:
+    stream = hosted(3)
+    stream.keep(Retention(max_items=100, until_read=True), NOON)
+    for name, position in (("gone", 1), ("here", 1)):
+        stream.hear(told("join", name, position), "s", NOON)
+    later = NOON + stream.readers.ttl
+    stream.hear(told("commit", "here", 2), "s", later)
+    stream.retain(later + timedelta(hours=2))  # as a hand-over does
+    assert [name for name, _ in stream.readers.items()] == ["here"]
+    assert stream.log.base_offset == 2
 
 
 # --- polls

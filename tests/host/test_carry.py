@@ -248,7 +248,19 @@ def test_retention_and_named_readers_are_carried() -> None:
     again = carried_keeper(state, policy, log, NOON + HOUR)
     assert again is not None
     assert again.times == keeper.times == [(4, NOON - HOUR / 2), (6, NOON)]
-    assert carried_readers(state, 6).snapshot() == readers.snapshot()
+    assert carried_readers(state, 6).snapshot(NOON, 6) == readers.snapshot(NOON, 6)
+
+
+def test_names_that_are_too_old_are_not_carried() -> None:
+    log, publishers = stream_of([encode_item("t", "x", CONVERTER)] * 3)
+    rows = {"gone": ReaderRow(4, "t", NOON - 2 * HOUR), "waits": ReaderRow(6, "t", NOON - 2 * HOUR)}
+    readers = Readers(rows, HOUR)
+    state = state_of(log, publishers, NOON, HOUR, readers=readers)
+    assert [name for name, *_ in state.readers] == ["waits"]
+    assert state_of(log, publishers, NOON - HOUR, HOUR, readers=readers).readers is not None
+    assert len(readers) == 2, "nothing has changed"
+    alone = Readers({"gone": rows["gone"]}, HOUR)
+    assert state_of(log, publishers, NOON, HOUR, readers=alone).readers is None
 
 
 def test_a_shorter_age_after_a_roll_over_lets_nothing_go_that_has_only_just_come() -> None:
