@@ -66,16 +66,10 @@ class Publishers:
         row.accepted += 1
         return True
 
-    def drop(self, publisher_id: str, sequence: int) -> bool:
-        """Return whether a batch that nobody can read was here already, and count it if so.
-
-        Sequence 0 is none: it says nothing.
-        """
+    def knows(self, publisher_id: str, sequence: int) -> bool:
+        """Whether a batch that says it has this sequence, from 1 on, would be a duplicate."""
         row = self._rows.get(publisher_id)
-        if row is None or not 0 < sequence <= row.sequence:
-            return False
-        row.dropped += 1
-        return True
+        return row is not None and 0 < sequence <= row.sequence
 
     def refuse(self, publisher_id: str) -> None:
         """Count an invalid batch. One from nobody we know leaves no row."""

@@ -165,7 +165,7 @@ class HostedStream:
     def refuse(
         self, publisher_id: str, reason: str, now: datetime, sequence: int = 0
     ) -> int | None:
-        """Count an invalid batch; as a duplicate, if a batch of its sequence was here already.
+        """Count an invalid batch; note it as refused, or as a duplicate of one that was accepted.
 
         So a batch that is stored is never told as refused: it may come again under lower limits,
         as its acknowledgement was lost, or somebody forges it. One that was refused stays that.
@@ -173,12 +173,13 @@ class HostedStream:
         Returns:
             Whether to tell it: None for no, else how many were not told since the last one.
         """
-        was_refused = self.ledger.is_refused(publisher_id, sequence)
-        if not was_refused and self.publishers.drop(publisher_id, sequence):
-            self.ledger.duplicate(publisher_id, sequence)
-            return None
         self.publishers.refuse(publisher_id)
-        self.ledger.refused(publisher_id, reason, sequence)
+        was_refused = self.ledger.is_refused(publisher_id, sequence)
+        if self.publishers.knows(publisher_id, sequence) and not was_refused:
+            self.ledger.refusals += 1
+            self.ledger.duplicate(publisher_id, sequence)
+        else:
+            self.ledger.refused(publisher_id, reason, sequence)
         return self._lines.take(now)
 
     def hear(self, told: ReaderTold, stream_id: str, now: datetime) -> None:

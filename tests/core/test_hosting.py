@@ -62,12 +62,12 @@ def test_what_was_accepted_is_never_told_as_refused_when_it_comes_again_as_no_ba
     stream = HostedStream(now=NOON)
     stream.take(items(3), "p", 1, NOON)
     stream.take(items(1), "p", 3, NOON)
-    assert [stream.refuse("p", "too large", NOON, n) for n in (1, 3)] == [None, None]
+    assert [stream.refuse("p", "too large", NOON, n) for n in (1, 3)] == [0, 0]
     again = [Batch("p", 1, DUPLICATE, 0, 3), Batch("p", 3, DUPLICATE, 3, 1)]
     assert stream.ledger.latest(2) == again
-    assert stream.ledger.refusals == 0
+    assert stream.ledger.refusals == 2, "it is counted as what it is: invalid"
     [(_, row)] = stream.publishers.items()
-    assert (row.sequence, row.last_seen, row.dropped, row.refused) == (3, NOON, 2, 0)
+    assert (row.sequence, row.last_seen, row.dropped, row.refused) == (3, NOON, 0, 2)
     assert [batch.verdict for batch in stream.ledger.verdicts("p", [1, 3])] == [ACCEPTED] * 2
     next_run = HostedStream(stream.log, stream.publishers, now=NOON)
     next_run.refuse("p", "too large", NOON, 1)
