@@ -37,7 +37,7 @@ class InvalidOffsetError(StreamError, ValueError):
 
     def __str__(self) -> str:
         return (
-            f"{self.offset!r} is not an offset. Offsets are whole numbers from 0 on; "
+            f"{shown(self.offset)} is not an offset. Offsets are whole numbers from 0 on; "
             "0 means the oldest item there is."
         )
 
@@ -118,7 +118,7 @@ class InvalidTopicError(StreamError, ValueError):
                 "item."
             )
         return (
-            f"{self.topic!r} is not a topic name. A topic is a non-empty string; "
+            f"{shown(self.topic)} is not a topic name. A topic is a non-empty string; "
             "leave the filter out (or None, or []) to read all topics."
         )
 
@@ -133,7 +133,7 @@ class TruncateOutOfRangeError(StreamError, ValueError):
 
     def __str__(self) -> str:
         return (
-            f"Cannot truncate up to offset {self.up_to_offset!r}: the log holds offsets "
+            f"Cannot truncate up to offset {shown(self.up_to_offset)}: the log holds offsets "
             f"[{self.base_offset}, {self.end_offset}). Give a whole number of at most "
             f"{self.end_offset}, which empties it. Nothing was truncated."
         )

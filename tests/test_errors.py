@@ -127,3 +127,14 @@ def test_a_value_is_shown_short_and_never_at_the_price_of_another_error() -> Non
     assert "[0, 1, 2" in str(ItemEncodeError("t", list(range(10_000))))
     assert len(str(ItemEncodeError("t", "x" * 10_000))) < 400
     assert "its repr() raises" in str(ItemEncodeError("t", ReprRaises()))
+
+
+@pytest.mark.parametrize("value", [10**5_000, -(10**5_000), [0] * 10_000, ReprRaises()], ids=type)
+def test_a_value_of_any_size_is_named_where_an_offset_or_a_topic_should_be(value: object) -> None:
+    """`repr` raises for a whole number of more than 4,300 digits."""
+    for error in (
+        InvalidOffsetError(value),
+        TruncateOutOfRangeError(value, 2, 5),
+        InvalidTopicError(value),
+    ):
+        assert 50 < len(str(error)) < 400

@@ -167,7 +167,12 @@ class Receipts:
             about = parse_description(await patiently(ask))
         except (NotAStreamError, StreamNotFoundError):
             return None
-        return None if about.verdicts is None else {each.sequence: each for each in about.verdicts}
+        if about.verdicts is None:
+            return None
+        if about.verdicts_left_out < len(sequences):  # else it would be asked for ever
+            told = len(sequences) - about.verdicts_left_out
+            self._wanted |= dict.fromkeys(sequences[told:])
+        return {each.sequence: each for each in about.verdicts}
 
 
 def _outcome(batch: Batch, place: int) -> Outcome:

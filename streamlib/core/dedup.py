@@ -66,6 +66,11 @@ class Publishers:
         row.accepted += 1
         return True
 
+    def knows(self, publisher_id: str, sequence: int) -> bool:
+        """Whether a batch that says it has this sequence, from 1 on, would be a duplicate."""
+        row = self._rows.get(publisher_id)
+        return row is not None and 0 < sequence <= row.sequence
+
     def refuse(self, publisher_id: str) -> None:
         """Count an invalid batch. One from nobody we know leaves no row."""
         if (row := self._rows.get(publisher_id)) is not None:

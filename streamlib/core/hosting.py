@@ -2,7 +2,7 @@
 
     batch --take-->    accepted | duplicate          --> Log, Publishers, Ledger
     what came --retain-->                            --> the oldest go, if that was asked for
-    what is no batch --refuse-->                     --> counted, and told now and then
+    what is no batch --refuse--> refused | duplicate --> counted, and told now and then
     poll  --may_answer--> wait | answer              --> Page
 
 The shell (`host/stream.py`) parses what arrives, says what time it is, waits, and answers. It also
@@ -151,30 +151,45 @@ class HostedStream:
 
     def keep(self, retention: Retention, now: datetime) -> None:
         """Keep so much from now on."""
-        times = self.keeper.times if self.keeper is not None else ()
-        self.keeper = Keeper(retention, self.log, now, times) if retention else None
+        before = self.keeper
+        times, age = (before.times, before.policy.max_age) if before is not None else ((), None)
+        self.keeper = Keeper(retention, self.log, now, times, age) if retention else None
         self.retain(now)
 
     def retain(self, now: datetime) -> None:
-        """Let go what is not to be kept."""
+        """Let go what is not to be kept, and no longer for names that nobody reads by."""
+        self._look(now)
         if self.keeper is not None:
             self.log.truncate(self.keeper.base(self.log, now, self.readers.slowest))
 
     def refuse(
         self, publisher_id: str, reason: str, now: datetime, sequence: int = 0
     ) -> int | None:
-        """Count an invalid batch.
+        """Count an invalid batch; note it as refused, or as a duplicate of one that was accepted.
+
+        So a batch that is stored is never told as refused: it may come again under lower limits,
+        as its acknowledgement was lost, or somebody forges it. One that was refused stays that.
 
         Returns:
             Whether to tell it: None for no, else how many were not told since the last one.
         """
         self.publishers.refuse(publisher_id)
-        self.ledger.refused(publisher_id, reason, sequence)
+        was_refused = self.ledger.is_refused(publisher_id, sequence)
+        if self.publishers.knows(publisher_id, sequence) and not was_refused:
+            self.ledger.refusals += 1
+            self.ledger.duplicate(publisher_id, sequence)
+        else:
+            self.ledger.refused(publisher_id, reason, sequence)
         return self._lines.take(now)
 
     def hear(self, told: ReaderTold, stream_id: str, now: datetime) -> None:
-        """Note where a named reader stands, unless that cannot be, or is of another log."""
+        """Note where a named reader stands, unless that cannot be, or is of another log.
+
+        Names that are too old are forgotten first: so they take no place from a new one, also
+        where no items come. Who comes as late as that begins anew.
+        """
         end = self.log.end_offset
+        self.readers.prune(now, end)
         if told.stream_id not in (None, stream_id):
             self.readers.refuse()
         elif told.action == "join":
@@ -207,12 +222,16 @@ class HostedStream:
 
     def _prune(self, now: datetime) -> None:
         """Forget idle publishers, if that was asked for, and names; now and then."""
-        if now >= self._next_look:
-            self.readers.prune(now, self.log.end_offset)
-            self._next_look = now + min(self.readers.ttl / 100, _A_DAY)
+        self._look(now)
         if self._publisher_ttl is not None and now >= self._next_prune:
             self.publishers.prune(now, self._publisher_ttl)
             self._next_prune = now + self._publisher_ttl / 10
+
+    def _look(self, now: datetime) -> None:
+        """Forget the names that nobody reads by; now and then."""
+        if now >= self._next_look:
+            self.readers.prune(now, self.log.end_offset)
+            self._next_look = now + min(self.readers.ttl / 100, _A_DAY)
 
 
 class _Lines:

@@ -6,7 +6,7 @@
                            ^________|  the copy that won
 
 It exists to be looked at (`describe.py`): the log and its deduplication do not need it. Bounded:
-it forgets the oldest batches. Pure.
+it forgets the oldest batches. What comes costs the same however much is remembered. Pure.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 ACCEPTED, DUPLICATE, REFUSED = "accepted", "duplicate", "refused"
 _BETTER = {ACCEPTED: 2, DUPLICATE: 1, REFUSED: 0}
+
+_Key = tuple[str, int]  # publisher and sequence
 
 
 class Batch(NamedTuple):
@@ -49,7 +51,9 @@ class Ledger:
         self.seams = seams
         self._keep = keep
         self._batches: list[Batch] = []
+        self._best: dict[_Key, Batch] = {}  # of those, for each publisher and sequence
         self._accepted: list[Batch] = []  # with items; their offsets ascend
+        self._won: dict[_Key, Batch] = {}  # the same, by publisher and sequence
         self.refusals = 0
 
     def accepted(self, publisher_id: str, sequence: int, first_offset: int, items: int) -> None:
@@ -58,12 +62,14 @@ class Ledger:
         self._note(batch)
         if items:
             self._accepted.append(batch)
+            self._won[_key(batch)] = batch
             if len(self._accepted) >= 2 * self._keep:
                 del self._accepted[: self._keep]
+                self._won = {_key(each): each for each in self._accepted}
 
     def duplicate(self, publisher_id: str, sequence: int) -> None:
         """Note a batch that was here already, and which copy won."""
-        won = next((b for b in reversed(self._accepted) if b[:2] == (publisher_id, sequence)), None)
+        won = self._won.get((publisher_id, sequence))
         offset, items = (won.first_offset, won.items) if won else (None, 0)
         self._note(Batch(publisher_id, sequence, DUPLICATE, offset, items))
 
@@ -72,19 +78,19 @@ class Ledger:
         self.refusals += 1
         self._note(Batch(publisher_id, sequence, REFUSED, None, 0, reason))
 
+    def is_refused(self, publisher_id: str, sequence: int) -> bool:
+        """Whether nothing better is remembered of this batch than that it was refused."""
+        best = self._best.get((publisher_id, sequence))
+        return best is not None and best.verdict == REFUSED
+
     def verdicts(self, publisher_id: str, sequences: Collection[int]) -> list[Batch]:
         """What became of these batches of a publisher: of each the best that is remembered.
 
         Accepted is better than a duplicate, and that better than refused: what was sent again
         after it was accepted is a duplicate, and stored.
         """
-        best: dict[int, Batch] = {}
-        for batch in self._batches:
-            if batch.publisher_id == publisher_id and batch.sequence in sequences:
-                known = best.get(batch.sequence)
-                if known is None or _BETTER[batch.verdict] > _BETTER[known.verdict]:
-                    best[batch.sequence] = batch
-        return [*best.values()]
+        keys = ((publisher_id, sequence) for sequence in dict.fromkeys(sequences))
+        return [self._best[key] for key in keys if key in self._best]
 
     def latest(self, count: int) -> list[Batch]:
         """The last `count` batches, oldest first."""
@@ -116,8 +122,21 @@ class Ledger:
 
     def _note(self, batch: Batch) -> None:
         self._batches.append(batch)
+        self._rank(batch)
         if len(self._batches) >= 2 * self._keep:
             del self._batches[: self._keep]
+            self._best.clear()
+            for each in self._batches:
+                self._rank(each)
+
+    def _rank(self, batch: Batch) -> None:
+        known = self._best.get(_key(batch))
+        if known is None or _BETTER[batch.verdict] > _BETTER[known.verdict]:
+            self._best[_key(batch)] = batch
+
+
+def _key(batch: Batch) -> _Key:
+    return batch.publisher_id, batch.sequence
 
 
 def _first_offset(batch: Batch) -> int:

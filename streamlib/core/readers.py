@@ -155,13 +155,17 @@ class Readers:
         for name, row in [*self._rows.items()]:
             if row.position >= end:
                 row.last_seen = now  # it waits for items, as it should
-            elif now - row.last_seen > self._ttl:
+            elif self._is_gone(row, now, end):
                 del self._rows[name]
                 self.forgotten.append(Forgotten(name, row.position, now))
 
-    def snapshot(self) -> dict[str, ReaderRow]:
-        """A copy of the rows."""
-        return {name: replace(row) for name, row in self._rows.items()}
+    def snapshot(self, now: datetime, end: int) -> dict[str, ReaderRow]:
+        """Return a copy of the rows that `prune` would leave. The table itself is unchanged."""
+        return {
+            name: replace(row)
+            for name, row in self._rows.items()
+            if not self._is_gone(row, now, end)
+        }
 
     def items(self) -> Iterator[tuple[str, ReaderRow]]:
         """All names. The rows are the table's own."""
@@ -169,6 +173,9 @@ class Readers:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def _is_gone(self, row: ReaderRow, now: datetime, end: int) -> bool:
+        return row.position < end and now - row.last_seen > self._ttl
 
     def _refuse(self, row: ReaderRow | None) -> bool:
         self.refused += 1

@@ -46,7 +46,8 @@ class Retention:
     """The most bytes that stay, as they travel; but always the newest item."""
 
     max_age: timedelta | None = None
-    """How long an item stays; up to a hundredth longer, and until the next one comes."""
+    """How long an item stays; up to a hundredth longer, and until the next one comes. What came
+    under a longer age stays up to a hundredth of that one longer."""
 
     until_read: bool = False
     """Whether what every named reader has handled goes at once. It needs another bound beside it:
@@ -84,22 +85,26 @@ def check_retention(retention: object) -> None:
 class Ages:
     """When items came: up to which offset by when.
 
+        at               at + a hundredth of the age
+        |  x   x x    x  |    what comes within is one group, and goes as one: when none of it
+                              can be younger than the age
+
     Invariant: offsets and times ascend, and there are about a hundred of them at most.
     """
 
     def __init__(self, age: timedelta, told: Sequence[tuple[int, datetime]] = ()) -> None:
         self.groups = deque(told)
-        self._age = age
+        self._age, self._span = age, age / _GROUPS
 
     def note(self, end_offset: int, now: datetime) -> None:
         """Items have come, up to `end_offset`."""
-        if self.groups and now - self.groups[-1][1] < self._age / _GROUPS:
+        if self.groups and now - self.groups[-1][1] < self._span:
             now = self.groups.pop()[1]
         self.groups.append((end_offset, now))
 
     def past(self, now: datetime) -> int:
         """The offset below which all is too old now; 0 if nothing is."""
-        past, stays = 0, self._age + self._age / _GROUPS
+        past, stays = 0, self._age + self._span
         while self.groups and now - self.groups[0][1] > stays:
             past = self.groups.popleft()[0]
         return past
@@ -122,9 +127,16 @@ class Keeper:
         log: Log,
         now: datetime,
         times: Sequence[tuple[int, datetime]] = (),
+        noted_for: timedelta | None = None,
     ) -> None:
-        """Begin with a log, at `now`: what has no time in `times` counts from now on."""
+        """Begin with a log, at `now`: what has no time in `times` counts from now on.
+
+        Args:
+            noted_for: The `max_age` by which they were noted; None: the policy's own.
+        """
         self.policy = policy
+        if policy.max_age and noted_for and noted_for != policy.max_age:
+            times = _regrouped(times, noted_for, policy.max_age, now)
         self._ages = Ages(policy.max_age, times) if policy.max_age else None
         self._seen = times[-1][0] if times else log.base_offset
         self._note(log, now)
@@ -157,6 +169,15 @@ class Keeper:
         if self._ages is not None and log.end_offset > self._seen:
             self._seen = log.end_offset
             self._ages.note(log.end_offset, now)
+
+
+def _regrouped(
+    times: Sequence[tuple[int, datetime]], old: timedelta, new: timedelta, now: datetime
+) -> list[tuple[int, datetime]]:
+    """Times noted for the `old` age, as if for the `new` one: each group ends when it did."""
+    # So no item goes too early. Where the new age is shorter, the first of an old group stay
+    # longer: when each came within it, nobody knows any more.
+    return [(offset, min(at + old / _GROUPS, now) - new / _GROUPS) for offset, at in times]
 
 
 def _without(log: Log, size: int) -> int:

@@ -60,9 +60,10 @@ def state_of(
     readers: Readers | None = None,
     keeper: Keeper | None = None,
 ) -> WorkflowStreamState:
-    """Return log and table as a state, without publishers idle for longer than `publisher_ttl`.
+    """Return log and tables as a state, without who is forgotten: `publisher_ttl`, `reader_ttl`.
 
     Args:
+        publisher_ttl: Publishers that were idle for longer are left out.
         seams: The offsets at which runs took over.
         identity: The log's id, and the id of this run.
         limits: What the log lives by. The legacy ones are not carried: the next run is free.
@@ -82,7 +83,7 @@ def state_of(
         limits=None if limits is LEGACY else asdict(limits),
         retention=retention_json(keeper.policy if keeper else None),
         times=times_json(keeper.times) if keeper else None,
-        readers=rows_json(readers.snapshot()) or None if readers else None,
+        readers=rows_json(readers.snapshot(now, log.end_offset)) or None if readers else None,
     )
 
 
@@ -128,8 +129,11 @@ def carried_keeper(
     state: WorkflowStreamState | None, wanted: Retention, log: Log, now: datetime
 ) -> Keeper | None:
     """What keeps a log to `wanted`, with the times that were carried; None if all is kept."""
-    times = parse_times(state.times, log.base_offset, log.end_offset) if state else []
-    return Keeper(wanted, log, now, times) if wanted else None
+    before = carried_retention(state)
+    age = before.max_age if before else None
+    # How exact the times are follows from the age that they were noted for.
+    times = parse_times(state.times, log.base_offset, log.end_offset) if state and age else []
+    return Keeper(wanted, log, now, times, age) if wanted else None
 
 
 def carried_retention(state: WorkflowStreamState | None) -> Retention | None:

@@ -36,6 +36,9 @@ _NAME = 1_000
 _SURELY_SMALL = 60
 """So many rows fit, however long the names in them."""
 
+_VERDICT_BYTES = 29
+"""What a verdict has besides the publisher's id, at the least."""
+
 T = TypeVar("T")
 
 
@@ -92,7 +95,8 @@ class StreamDescription:
     `retention` is what the host drops by itself; None: nothing. `readers` are the named ones; None
     from a host that knows no names. `readers_refused` counts the commits of this run that were
     none, and `readers_forgotten` holds the last names that it forgot, as nobody came. `verdicts` is
-    what became of the batches that were asked for; None from a host that does not say.
+    what became of the batches that were asked for; None from a host that does not say. The last
+    `verdicts_left_out` of the sequences that were asked for had no room: ask for them again.
     """
 
     stream_id: str
@@ -112,6 +116,7 @@ class StreamDescription:
     readers_refused: int = 0
     readers_forgotten: list[Forgotten] = field(default_factory=list[Forgotten])
     verdicts: list[Batch] | None = None
+    verdicts_left_out: int = 0
 
 
 class DescribeInput(NamedTuple):
@@ -153,15 +158,27 @@ def description_json(asked: DescribeInput, stream: HostedStream, **about: str) -
     Args:
         about: The ids, which the stream itself does not know.
     """
-    rows = len(stream.publishers)
+    rows, sequences = len(stream.publishers), asked.sequences
+    asked = asked._replace(sequences=sequences[: _most_verdicts(asked, stream.page_bytes)])
     answer = _described(asked, stream, rows, about)
-    while asked.items + asked.batches + rows > _SURELY_SMALL and (
-        len(json.dumps(answer)) > stream.page_bytes
-    ):
-        asked = asked._replace(items=asked.items // 2, batches=asked.batches // 2)
-        rows //= 2
+    while _is_large(asked, rows) and len(json.dumps(answer)) > stream.page_bytes:
+        if asked.items + asked.batches + rows > _SURELY_SMALL // 2:
+            asked = asked._replace(items=asked.items // 2, batches=asked.batches // 2)
+            rows //= 2
+        else:
+            asked = asked._replace(sequences=asked.sequences[: len(asked.sequences) // 2])
         answer = _described(asked, stream, rows, about)
-    return answer
+    return answer | {"verdicts_left_out": len(sequences) - len(asked.sequences)}
+
+
+def _most_verdicts(asked: DescribeInput, size: int) -> int:
+    """More verdicts than so many have no room: no answer of 45 MB is made, to be cut then."""
+    each = len(json.dumps(asked.publisher_id)) + _VERDICT_BYTES
+    return max(_SURELY_SMALL, size // each)
+
+
+def _is_large(asked: DescribeInput, rows: int) -> bool:
+    return asked.items + asked.batches + rows + len(asked.sequences) > _SURELY_SMALL
 
 
 def _described(
@@ -247,6 +264,7 @@ def _description(answer: Any) -> StreamDescription:
             for name, position, at in _is(answer.get("readers_forgotten", []), list)
         ],
         verdicts=None if verdicts is None else [_batch(*row) for row in _is(verdicts, list)],
+        verdicts_left_out=_count(answer.get("verdicts_left_out", 0)),
     )
 
 

@@ -14,6 +14,7 @@ from temporalio.converter import PayloadConverter
 import streamlib.client.receipt
 from streamlib.client.publisher import Publisher
 from streamlib.client.receipt import Outcome, Receipt
+from streamlib.core.limits import StreamLimits
 from streamlib.errors import (
     BatchGivenUpError,
     BatchTimeoutError,
@@ -206,6 +207,32 @@ def test_all_that_wait_are_asked_for_by_one_query_and_never_by_an_update() -> No
         assert host.calls["describe"] == 1, "what is known is not asked again"
 
     live(living)
+
+
+def test_what_had_no_room_in_an_answer_is_asked_for_again() -> None:
+    async def living(host: FakeHost) -> None:
+        host.stream.limits = StreamLimits(item_bytes=3_000, topic_bytes=100, page_bytes=4_000)
+        mine = publisher(host, max_batch_size=1)
+        receipts = [await mine.send("t", n) for n in range(150)]
+        await mine.flush()
+        told = await asyncio.gather(*map(outcome, receipts))
+        assert told == [Outcome("stored", n) for n in range(150)]
+        assert 1 < host.calls["describe"] < 10
+
+    live(living)
+
+
+def test_a_host_that_leaves_out_more_than_it_was_asked_for_is_not_asked_for_ever() -> None:
+    class Lies(FakeHost):
+        def described(self, *asked: Any) -> dict[str, Any]:
+            return super().described(*asked) | {"verdicts": [], "verdicts_left_out": 2**62}
+
+    async def living(host: FakeHost) -> None:
+        receipt = await publisher(host).send("t", "x")
+        assert (await outcome(receipt)).verdict == "unknown"
+        assert host.calls["describe"] == 1
+
+    run(living(Lies()))
 
 
 def test_an_item_whose_acknowledgement_was_lost_is_stored_where_its_first_copy_is() -> None:

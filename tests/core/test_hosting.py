@@ -12,6 +12,7 @@ from streamlib.core.hosting import Carried, HostedStream, RunFacts, id_of_log
 from streamlib.core.ledger import ACCEPTED, DUPLICATE, REFUSED, Batch
 from streamlib.core.limits import LEGACY, StreamLimits
 from streamlib.core.log import Item, Log
+from streamlib.core.readers import MOST, Action, ReaderTold
 from streamlib.core.retention import Keeper, Retention
 from streamlib.errors import OffsetTruncatedError
 
@@ -55,6 +56,40 @@ def test_a_refused_batch_changes_counters_and_nothing_else() -> None:
     assert (name, row.sequence, row.refused) == ("p", 1, 1)
     assert stream.ledger.latest(1) == [Batch("stranger", 0, REFUSED, None, 0, "why")]
     assert stream.take(items(1), "p", 2, NOON) == ACCEPTED
+
+
+def test_what_was_accepted_is_never_told_as_refused_when_it_comes_again_as_no_batch() -> None:
+    stream = HostedStream(now=NOON)
+    stream.take(items(3), "p", 1, NOON)
+    stream.take(items(1), "p", 3, NOON)
+    assert [stream.refuse("p", "too large", NOON, n) for n in (1, 3)] == [0, 0]
+    again = [Batch("p", 1, DUPLICATE, 0, 3), Batch("p", 3, DUPLICATE, 3, 1)]
+    assert stream.ledger.latest(2) == again
+    assert stream.ledger.refusals == 2, "it is counted as what it is: invalid"
+    [(_, row)] = stream.publishers.items()
+    assert (row.sequence, row.last_seen, row.dropped, row.refused) == (3, NOON, 0, 2)
+    assert [batch.verdict for batch in stream.ledger.verdicts("p", [1, 3])] == [ACCEPTED] * 2
+    next_run = HostedStream(stream.log, stream.publishers, now=NOON)
+    next_run.refuse("p", "too large", NOON, 1)
+    assert next_run.ledger.verdicts("p", [1]) == [Batch("p", 1, DUPLICATE, None, 0)]
+
+
+@pytest.mark.parametrize(("who", "sequence"), [("p", 2), ("p", 0), ("q", 1), ("", 1)])
+def test_what_was_never_accepted_is_refused(who: str, sequence: int) -> None:
+    stream = HostedStream(now=NOON)
+    stream.take(items(1), "p", 1, NOON)
+    stream.take(items(1), "", 1, NOON)
+    assert stream.refuse(who, "why", NOON, sequence) == 0
+    assert stream.ledger.latest(1) == [Batch(who, sequence, REFUSED, None, 0, "why")]
+
+
+def test_what_was_refused_stays_so_when_a_late_copy_comes_after_the_next_batch() -> None:
+    stream = HostedStream(now=NOON)
+    stream.refuse("p", "too large", NOON, 1)
+    stream.take(items(1), "p", 2, NOON)
+    stream.refuse("p", "too large", NOON, 1)
+    assert stream.ledger.verdicts("p", [1]) == [Batch("p", 1, REFUSED, None, 0, "too large")]
+    assert stream.ledger.refusals == 2
 
 
 def test_an_idle_publisher_is_forgotten_if_that_was_asked_for() -> None:
@@ -113,6 +148,17 @@ def test_what_is_kept_can_be_changed_and_items_keep_their_ages() -> None:
     assert len(stream.log) == 9
 
 
+def test_a_shorter_age_lets_nothing_go_that_has_only_just_come() -> None:
+    stream = HostedStream(now=NOON)
+    stream.keep(Retention(max_age=timedelta(hours=100)), NOON)
+    for n in range(6):
+        stream.take(items(1), "p", n + 1, NOON + timedelta(minutes=10 * n))
+    stream.keep(Retention(max_age=timedelta(minutes=30)), NOON + timedelta(minutes=51))
+    assert stream.log.base_offset <= 3, "the last three are younger than that"
+    stream.retain(NOON + timedelta(minutes=82))
+    assert len(stream.log) == 0
+
+
 def test_what_all_named_readers_have_handled_goes_when_the_next_item_comes() -> None:
     log = Log()
     policy = Retention(max_items=100, until_read=True)
@@ -133,6 +179,44 @@ def test_a_name_that_nobody_reads_by_is_forgotten_as_items_come() -> None:
     stream.append(items(1)[0], later + stream.readers.ttl + SECOND)
     assert len(stream.readers) == 0
     assert [each.name for each in stream.readers.forgotten] == ["billing"]
+
+
+def told(action: Action, name: str, position: int = 0) -> ReaderTold:
+    return ReaderTold(action, name, "t", position, None)
+
+
+def test_names_that_are_too_old_make_room_for_new_ones_also_where_no_items_come() -> None:
+    stream = hosted(1)
+    for n in range(MOST):
+        stream.hear(told("join", f"n{n}"), "s", NOON)
+    stream.hear(told("join", "too soon"), "s", NOON + stream.readers.ttl)
+    assert (len(stream.readers), stream.readers.refused) == (MOST, 1)
+    stream.hear(told("join", "new"), "s", NOON + stream.readers.ttl + SECOND)
+    assert [name for name, _ in stream.readers.items()] == ["new"]
+
+
+@pytest.mark.parametrize("action", ["commit", "rewind"])
+def test_who_comes_too_late_has_its_name_no_longer(action: Action) -> None:
+    stream = hosted(2)
+    for name, position in (("late", 1), ("waits", 2)):
+        stream.hear(told("join", name, position), "s", NOON)
+    late = NOON + stream.readers.ttl + SECOND
+    for name in ("late", "waits"):
+        stream.hear(told(action, name, 2), "s", late)
+    assert [name for name, _ in stream.readers.items()] == ["waits"], "it had nothing to read"
+    assert stream.readers.refused == 1
+
+
+def test_a_name_that_is_too_old_holds_nothing_up_when_the_stream_is_handed_over() -> None:
+    stream = hosted(3)
+    stream.keep(Retention(max_items=100, until_read=True), NOON)
+    for name, position in (("gone", 1), ("here", 1)):
+        stream.hear(told("join", name, position), "s", NOON)
+    later = NOON + stream.readers.ttl
+    stream.hear(told("commit", "here", 2), "s", later)
+    stream.retain(later + timedelta(hours=2))  # as a hand-over does
+    assert [name for name, _ in stream.readers.items()] == ["here"]
+    assert stream.log.base_offset == 2
 
 
 # --- polls

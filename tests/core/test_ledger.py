@@ -80,6 +80,45 @@ def test_it_stays_within_its_bound_however_much_comes() -> None:
     assert ledger.refusals == 1000
 
 
+class Counting(str):
+    """An id that counts how often it is compared."""
+
+    compared = 0
+
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Counting.compared += 1
+        return str.__eq__(self, other)
+
+
+def test_a_duplicate_costs_the_same_however_much_is_remembered() -> None:
+    """It is the workflow that computes it, and anybody can send one."""
+    ledger = Ledger()
+    for n in range(1, 4_001):
+        ledger.accepted("p", n, first_offset=n - 1, items=1)
+    Counting.compared = 0
+    for _ in range(10):
+        ledger.duplicate(Counting("p"), 1_000)
+        ledger.duplicate(Counting("q"), 1)
+    assert Counting.compared < 1_000
+    assert ledger.latest(2)[0] == Batch("p", 1_000, DUPLICATE, 999, 1)
+
+
+def test_a_verdict_is_the_best_of_what_is_remembered_and_forgotten_with_it() -> None:
+    ledger = Ledger(keep=4)
+    ledger.accepted("p", 1, first_offset=0, items=1)
+    ledger.duplicate("p", 1)
+    ledger.refused("p", "why", 2)
+    asked = [2, 1, 9, 1]
+    assert [batch.verdict for batch in ledger.verdicts("p", asked)] == [REFUSED, ACCEPTED]
+    for n in range(3, 6):
+        ledger.accepted("q", n, first_offset=n, items=1)
+    ledger.duplicate("p", 1)
+    ledger.accepted("q", 6, first_offset=6, items=1)  # the oldest four are forgotten
+    assert ledger.verdicts("p", asked) == [Batch("p", 1, DUPLICATE, 0, 1)]
+
+
 KEEP = 4
 comings = st.lists(
     st.tuples(st.sampled_from(["new", "again", "own", "bad"]), st.integers(0, 5)), max_size=60

@@ -121,8 +121,17 @@ def test_the_slowest_is_the_one_with_the_lowest_position() -> None:
 
 def test_a_snapshot_is_a_copy() -> None:
     readers = joined()
-    readers.snapshot()["billing"].position = 99
+    readers.snapshot(NOON, 9)["billing"].position = 99
     assert row(readers).position == 3
+
+
+def test_a_snapshot_leaves_out_whom_a_look_would_forget_and_forgets_nobody() -> None:
+    readers = joined(position=3)
+    readers.join("waits", "t", 9, NOON, 9)
+    assert readers.snapshot(NOON + TTL, 9).keys() == {"billing", "waits"}
+    assert readers.snapshot(NOON + TTL + SECOND, 9).keys() == {"waits"}
+    assert (len(readers), len(readers.forgotten)) == (2, 0)
+    assert row(readers, "waits").last_seen == NOON
 
 
 class ReadersAgainstADict(RuleBasedStateMachine):

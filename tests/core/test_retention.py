@@ -158,3 +158,64 @@ def test_a_thousand_batches_a_second_have_no_more_than_a_hundred_times() -> None
         log.truncate(keeper.base(log, NOON + n * SECOND / 1_000))
         assert len(keeper.times) <= 103
     assert 1_000 <= len(log) <= 1_011
+
+
+MINUTE, HOUR = 60 * SECOND, 3_600 * SECOND
+
+
+def test_under_a_new_age_an_item_of_a_coarse_group_stays_at_least_as_long_as_it_says() -> None:
+    """An age of 100 hours is divided into hours: one group holds what came in the last one."""
+    log, now = Log(), NOON
+    keeper = Keeper(Retention(max_age=100 * HOUR), log, NOON)
+    for minute in range(0, 60, 10):
+        now = NOON + minute * MINUTE
+        log.append(Item("t", str(minute), 1))
+        keeper.base(log, now)
+    assert keeper.times == [(6, NOON)]
+    shorter = Keeper(Retention(max_age=30 * MINUTE), log, now, keeper.times, 100 * HOUR)
+    assert shorter.base(log, now) == 0, "nobody knows that the first three came before the others"
+    assert shorter.base(log, now + 30 * MINUTE) == 0
+    assert shorter.base(log, now + 30.4 * MINUTE) == 6
+
+
+def test_ages_that_go_back_and_forth_forget_nothing_and_put_nothing_off() -> None:
+    log = log_of(1)
+    keeper = Keeper(Retention(max_age=100 * HOUR), log, NOON)
+    for minute in range(40):
+        age = (HOUR, 100 * HOUR)[minute % 2]
+        keeper = Keeper(
+            Retention(max_age=age), log, NOON + minute * MINUTE, keeper.times, keeper.policy.max_age
+        )
+    assert keeper.times == [(1, NOON - HOUR)], "within an hour of that: by noon"
+    keeper = Keeper(Retention(max_age=HOUR), log, NOON + HOUR, keeper.times, 100 * HOUR)
+    assert keeper.base(log, NOON + HOUR) == 0
+    assert keeper.base(log, NOON + HOUR + SECOND) == 1
+
+
+ages = st.integers(1, 30_000)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 400), st.one_of(st.none(), ages)), min_size=1, max_size=60),
+    ages,
+)
+def test_however_the_age_changes_no_item_goes_before_it(
+    moments: list[tuple[int, int | None]], first: int
+) -> None:
+    """Each moment an item comes, and sometimes the age becomes another one (milliseconds)."""
+    log, now, came = Log(), NOON, list[datetime]()
+    age = longest = first * SECOND / 1_000
+    keeper = Keeper(Retention(max_age=age), log, NOON)
+    for later, other in moments:
+        now += later * SECOND / 1_000
+        log.append(Item("t", "data", 1))
+        came.append(now)
+        for new in (None, other):
+            if new is not None:
+                before, age = age, new * SECOND / 1_000
+                keeper = Keeper(Retention(max_age=age), log, now, keeper.times, before)
+                longest = max(longest, age)
+            dropped = log.base_offset
+            log.truncate(keeper.base(log, now))
+            assert all(now - at > age for at in came[dropped : log.base_offset])
+        assert all(now - at <= age * 1.01 + longest / 100 for at in came[log.base_offset :])

@@ -248,7 +248,45 @@ def test_retention_and_named_readers_are_carried() -> None:
     again = carried_keeper(state, policy, log, NOON + HOUR)
     assert again is not None
     assert again.times == keeper.times == [(4, NOON - HOUR / 2), (6, NOON)]
-    assert carried_readers(state, 6).snapshot() == readers.snapshot()
+    assert carried_readers(state, 6).snapshot(NOON, 6) == readers.snapshot(NOON, 6)
+
+
+def test_names_that_are_too_old_are_not_carried() -> None:
+    log, publishers = stream_of([encode_item("t", "x", CONVERTER)] * 3)
+    rows = {"gone": ReaderRow(4, "t", NOON - 2 * HOUR), "waits": ReaderRow(6, "t", NOON - 2 * HOUR)}
+    readers = Readers(rows, HOUR)
+    state = state_of(log, publishers, NOON, HOUR, readers=readers)
+    assert [name for name, *_ in state.readers] == ["waits"]
+    assert state_of(log, publishers, NOON - HOUR, HOUR, readers=readers).readers is not None
+    assert len(readers) == 2, "nothing has changed"
+    alone = Readers({"gone": rows["gone"]}, HOUR)
+    assert state_of(log, publishers, NOON, HOUR, readers=alone).readers is None
+
+
+def test_a_shorter_age_after_a_roll_over_lets_nothing_go_that_has_only_just_come() -> None:
+    log, publishers, month = Log(), Publishers(), 30 * 24 * HOUR
+    keeper = Keeper(Retention(max_age=month), log, NOON)
+    for n in range(7):
+        log.append(encode_item("t", n, CONVERTER))
+        keeper.base(log, NOON + n * HOUR)
+    now = NOON + 6.5 * HOUR
+    state = state_of(log, publishers, now, HOUR, keeper=keeper)
+    assert state.times == [[7, NOON.isoformat()]], "what it was before, and its meaning too"
+    shorter = carried_keeper(state, Retention(max_age=3 * HOUR), log, now)
+    assert shorter is not None
+    assert shorter.base(log, now) <= 4, "the last three are younger than that"
+    again = state_of(log, publishers, now, HOUR, keeper=shorter)
+    same = carried_keeper(again, Retention(max_age=3 * HOUR), log, now)
+    assert same is not None
+    assert (same.base(log, now + 3 * HOUR), same.base(log, now + 3.1 * HOUR)) == (0, 7)
+
+
+def test_times_of_nobody_knows_what_age_say_nothing_and_items_count_from_now() -> None:
+    log, _ = stream_of([encode_item("t", "x", CONVERTER)])
+    state = WorkflowStreamState(times=[[4, (NOON - 9 * HOUR).isoformat()]])
+    keeper = carried_keeper(state, Retention(max_age=HOUR), log, NOON)
+    assert keeper is not None
+    assert keeper.times == [(4, NOON)]
 
 
 def test_a_state_without_them_has_none_and_what_cannot_be_is_left_out() -> None:

@@ -110,6 +110,7 @@ def test_a_host_that_knows_no_names_and_no_verdicts_says_neither() -> None:
     older = json.loads(Stream().answer())
     for name in ("retention", "readers", "readers_refused", "readers_forgotten", "verdicts"):
         del older[name]
+    del older["verdicts_left_out"]
     about = parse_description(older)
     assert (about.readers, about.verdicts, about.retention) == (None, None, None)
 
@@ -129,6 +130,49 @@ def test_verdicts_are_the_best_that_is_remembered_of_each_batch_that_was_asked_f
         Batch("p", 2, DUPLICATE, None, 0),
         Batch("p", 4, REFUSED, None, 0, "too large"),
     ]
+
+
+def verdicts_of(stream: Stream, who: str, sequences: int, **asked: int) -> tuple[int, Any]:
+    """How many bytes the answer has, and the description."""
+    [rows] = [parse_describe([{"publisher_id": who, "sequences": [*range(1, sequences + 1)]}])]
+    answer = json.dumps(description_json(rows._replace(**asked), stream.stream, **ABOUT))
+    return len(answer), parse_description(json.loads(answer))
+
+
+def test_verdicts_can_always_be_sent_and_what_is_left_out_is_counted() -> None:
+    stream, who = Stream(), "\U0001f600" * 1_000
+    for sequence in range(1, 4_001):
+        stream.publish(who, sequence, 1)
+    size, about = verdicts_of(stream, who, 4_000)
+    assert size < DEFAULTS.page_bytes
+    told = [batch.sequence for batch in about.verdicts]
+    assert told == [*range(1, len(told) + 1)], "the first that were asked for"
+    assert len(told) > 30
+    assert about.verdicts_left_out == 4_000 - len(told)
+    for asked in (1, 30, 60):
+        assert verdicts_of(stream, who, asked)[1].verdicts_left_out == 0
+
+
+def test_verdicts_are_left_out_last_and_all_are_told_where_names_are_not_long() -> None:
+    stream = Stream()
+    for n in range(2_000):
+        stream.publish(f"{n:04}" + "я" * 996, 1, 1)
+        stream.publish("p", n + 1, 1)
+    size, about = verdicts_of(stream, "p", 1_000, items=MAX_ROWS, batches=MAX_ROWS)
+    assert size < DEFAULTS.page_bytes
+    assert (len(about.verdicts), about.verdicts_left_out) == (1_000, 0)
+    assert about.items
+    assert about.batches
+
+
+def test_verdicts_with_long_reasons_can_be_sent_too() -> None:
+    stream = Stream()
+    for n in range(2_000):
+        stream.stream.refuse("p", "\U0001f600" * 90, NOON, n + 1)
+    size, about = verdicts_of(stream, "p", 2_000)
+    assert size < DEFAULTS.page_bytes
+    assert len(about.verdicts) + about.verdicts_left_out == 2_000
+    assert len(about.verdicts) >= 500
 
 
 def test_bounds_size_and_publishers_come_without_asking() -> None:
@@ -246,6 +290,7 @@ HOSTILE: dict[str, Any] = {
     "a boolean for a size": {**GOOD, "size": True},
     "a float for the signals": {**GOOD, "signals": 1.5},
     "a huge refused": {**GOOD, "refused": 10**30},
+    "markup for what is left out": {**GOOD, "verdicts_left_out": MARKUP},
     "seams of text": {**GOOD, "seams": [MARKUP]},
     "an id that is none": {**GOOD, "stream_id": 7},
     "items that are none": {**GOOD, "items": []},
