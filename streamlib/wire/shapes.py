@@ -5,7 +5,8 @@ ignored on both sides, so what we add to a poll answer (`base_offset`, `end_offs
 does not disturb it. Knows no bytes. Next: `encode.py`.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`: a converter looks the names in it up in `sys.modules`,
+# and in a workflow's sandbox that lacks this module where `streamlib` was passed through.
 
 from dataclasses import dataclass, field
 from datetime import datetime
