@@ -289,15 +289,8 @@ class WorkflowStream:
                 lost and polls are open again: catch it, truncate, and call this again.
             CancelledError: Cancelled while it waited; polls are open again.
         """
-        self.detach_pollers()
-        try:
-            await workflow.wait_condition(workflow.all_handlers_finished)
-            self._stream.retain(workflow.now())
-            args = self._args(build_args, publisher_ttl, on_too_large == "truncate")
-        except BaseException:
-            self._stream.detaching = False
-            raise
-        workflow.continue_as_new(args=args)
+        await self._settled()
+        self._hand_over(build_args, publisher_ttl, on_too_large == "truncate")
 
     async def roll_over_when_due(
         self,
@@ -320,7 +313,8 @@ class WorkflowStream:
             ready: Awaited before the hand-over, so that nothing is abandoned: until running
                 activities have ended, say. The stream goes on meanwhile, and its history grows:
                 where this never ends, the server ends the run at 51,200 events, or 50 MB.
-            until: Return instead, as soon as this holds: also while `ready` is awaited.
+            until: Return instead, as soon as this holds: also while `ready` is awaited. While the
+                handlers are awaited, it is looked at when they have finished, at the last moment.
             publisher_ttl: As for `get_state`.
             on_too_large: As for `continue_as_new`.
 
@@ -346,15 +340,36 @@ class WorkflowStream:
         await workflow.wait_condition(lambda: until() or self._is_due())
         if not until() and ready is not None:
             await _first(ready(), workflow.wait_condition(until))
-        if not until():
-            await self.continue_as_new(
-                build_args, publisher_ttl=publisher_ttl, on_too_large=on_too_large
-            )
+        if not until() and await self._settled(until):
+            self._hand_over(build_args, publisher_ttl, on_too_large == "truncate")
 
     def _is_due(self) -> bool:
         """Whether to roll over, if anything has come in this run."""
         has_grown = workflow.info().get_current_history_length() > self._began
         return (has_grown or self._stream.was_asked) and bool(self.should_roll_over())
+
+    async def _settled(self, until: Callable[[], bool] = lambda: False) -> bool:
+        """Detach the pollers and wait for the handlers. Return False, and let polls in again, if
+        `until` holds then."""
+        self.detach_pollers()
+        settled = False
+        try:
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            # Not before: on replay, a run that waits here would go another way than it went.
+            settled = not until()
+        finally:
+            self._stream.detaching = settled
+        return settled
+
+    def _hand_over(self, build: Build, publisher_ttl: timedelta, truncate: bool) -> NoReturn:
+        """Continue as new with what there is now. What it raises lets polls in again."""
+        try:
+            self._stream.retain(workflow.now())
+            args = self._args(build, publisher_ttl, truncate)
+        except BaseException:
+            self._stream.detaching = False
+            raise
+        workflow.continue_as_new(args=args)
 
     def _args(
         self, build: Build, publisher_ttl: timedelta, truncate: bool = False

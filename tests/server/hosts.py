@@ -239,7 +239,7 @@ class FlowHub:
             retention=keep if first and keep else None,
         )
         self.input = input
-        self.closed = self.busy = False
+        self.closed = self.busy = self.stopped = False
         self.readied = 0
         self.error = ""
 
@@ -277,6 +277,16 @@ class FlowHub:
     @workflow.update
     async def retain(self, max_items: int | None) -> None:
         self.stream.retain(ours.Retention(max_items=max_items))
+
+    @workflow.update
+    async def work(self) -> str:
+        """Goes on until it is told to stop; a roll-over waits for it."""
+        await workflow.wait_condition(lambda: self.stopped)
+        return "done"
+
+    @workflow.signal
+    def stop(self) -> None:
+        self.stopped = True
 
     @workflow.query
     def waits_for_ready(self) -> bool:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from temporalio.client import Client, WorkflowHistory
+from temporalio.client import Client, WorkflowHistory, WorkflowUpdateStage
 from temporalio.worker import Replayer
 
 from streamlib import (
@@ -21,7 +21,7 @@ from streamlib import (
 from streamlib.wire.shapes import READER_SIGNAL
 from tests.server import hosts
 from tests.server.conftest import Start
-from tests.server.reading import becomes, take, told
+from tests.server.reading import LIMIT, becomes, take, told
 from tests.wire.test_flow import JOIN, junk
 
 
@@ -187,6 +187,21 @@ async def test_a_roll_over_waits_until_all_is_ready_and_never_in_a_handler(
     await becomes(lambda: hub.query("waits_for_ready"))
     await hub.signal("close")
     assert await hub.result() == "rolled 1 times", "also while it waits to be ready"
+
+
+async def test_what_ends_the_run_while_a_roll_over_waits_for_handlers_ends_it_instead(
+    client: Client, start: Start
+) -> None:
+    hub = await start(hosts.FlowHub, hosts.FlowInput(signals=1))
+    stream = stream_of(client, hub)
+    work = await hub.start_update("work", wait_for_stage=WorkflowUpdateStage.ACCEPTED)
+    stream.topic("t").publish("a")
+    await stream.flush()
+    await becomes(lambda: hub.query("waits_for_ready"))
+    await hub.signal("close")
+    await hub.signal("stop")
+    assert await work.result() == "done"
+    assert await asyncio.wait_for(hub.result(), LIMIT) == "rolled 0 times"
 
 
 async def test_hostile_reader_signals_fail_no_task_and_lose_nothing(
