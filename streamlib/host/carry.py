@@ -41,6 +41,7 @@ from streamlib.wire.shapes import PublisherState, WorkflowStreamState
 OURS = StreamParts()
 
 _MAX_ID = 200  # characters; an id of a run has 36
+_FAR = 4  # so many times what may be: below that, all of it is written and measured at once
 _UNCOUNTED = 10_000  # bytes; more than `newer_bytes` ever comes to
 
 Build = Callable[[WorkflowStreamState], Sequence[Any]]
@@ -177,7 +178,10 @@ def arguments(
     measure = Measure(converter, limits.state_bytes, uncounted)
     while True:
         try:
-            return that_fits(lambda packed: build(state(log, packed)), measure)
+            packed_only = is_far_too_large(log, lambda begin: build(state(begin, False)), measure)
+            return that_fits(
+                lambda packed: build(state(log, packed)), measure, packed_only=packed_only
+            )
         except StateTooLargeError as error:
             if not truncate or not len(log) or measure.size(build(empty)) > measure.limit:
                 raise
@@ -198,18 +202,39 @@ class Measure(NamedTuple):
         return sum(payload.ByteSize() for payload in payloads) - self.uncounted
 
 
-def that_fits(build: Callable[[bool], Sequence[Any]], measure: Measure) -> Sequence[Any]:
+def is_far_too_large(log: Log, write: Callable[[Log], Sequence[Any]], measure: Measure) -> bool:
+    """Whether a log is so large that its oldest items alone do not fit.
+
+    Then all of it need not be written to be measured: 100,000 small items take longer for that than
+    a workflow task may compute.
+
+    Args:
+        write: A log -> the arguments with that log, unpacked.
+    """
+    if log.size <= _FAR * measure.limit:
+        return False
+    begin = Log(log.base_offset)
+    for _, item in log.read(log.base_offset, (), _FAR // 2 * measure.limit).items:
+        begin.append(item)
+    return measure.size(write(begin)) > measure.limit
+
+
+def that_fits(
+    build: Callable[[bool], Sequence[Any]], measure: Measure, *, packed_only: bool = False
+) -> Sequence[Any]:
     """Return `build(False)`, or `build(True)`, with a packed log, if only that is small enough.
+
+    Args:
+        packed_only: Whether it is known that nothing else is.
 
     Raises:
         StateTooLargeError: Neither is. (A codec comes later, and may change the size: the default
             limit leaves room for one that doubles it.)
     """
-    args = build(False)
-    if measure.size(args) > measure.limit:
-        args = build(True)
-        if (size := measure.size(args)) > measure.limit:
-            raise StateTooLargeError(size, measure.limit)
+    if not packed_only and measure.size(args := build(False)) <= measure.limit:
+        return args
+    if (size := measure.size(args := build(True))) > measure.limit:
+        raise StateTooLargeError(size, measure.limit)
     return args
 
 

@@ -277,9 +277,14 @@ class WorkflowStream:
         Detaches the pollers, waits for the handlers to finish, and continues as new. Call it from
         the workflow's `run`: a handler would wait for itself.
 
+        A log of 100,000 small items takes about a second to pack, and as long to take up again,
+        and a workflow task that computes for two fails (TMPRL1101). Nothing is lost by that, but
+        it is tried again, and fails again: keep the items fewer, with a `Retention`, say.
+
         Args:
             build_args: Gets the state, returns the arguments of the new run. May be called more
-                than once: with a compressed log, if only that fits.
+                than once: with the beginning of a log that is large, to see whether even that is
+                too much, and with a compressed log, if only that fits.
             publisher_ttl: As for `get_state`.
             on_too_large: What to do if even that does not fit: raise, or truncate the oldest items
                 until it does. Readers see that gap like any other.

@@ -387,6 +387,46 @@ def test_asked_to_truncate_it_drops_as_many_of_the_oldest_as_it_must_and_few_mor
     assert 18 <= len(stream.log) <= 25
 
 
+def far_too_large() -> HostedStream:
+    """A log of many small items that are much alike: packed, it fits."""
+    stream = HostedStream(Log(10), Publishers(), now=NOON, limits=SMALL)
+    for n in range(3_000):
+        stream.append(encode_item("t", {"percent": n % 100}, CONVERTER), NOON)
+    return stream
+
+
+def logs_built(stream: HostedStream, build: Any = lambda state: [state]) -> tuple[Any, list[Any]]:
+    """The state that was handed over, and the logs of all that were tried."""
+    tried = []
+
+    def state(log: Log, packed: bool) -> WorkflowStreamState:
+        made = state_of(log, stream.publishers, NOON, HOUR, limits=stream.limits, packed=packed)
+        tried.append(made.log)
+        return made
+
+    [handed] = arguments(stream, build, CONVERTER, state)
+    return handed, tried
+
+
+def test_of_a_log_that_is_far_too_large_only_the_beginning_is_written_unpacked() -> None:
+    """All of it took two seconds for 100,000 items, and no task of a workflow may take longer."""
+    stream = far_too_large()
+    assert stream.log.size > 4 * SMALL.state_bytes
+    handed, tried = logs_built(stream)
+    assert list(restore(handed)[0]) == list(stream.log)
+    assert type(handed.log) is str
+    assert max(len(log) for log in tried if type(log) is list) < 1_000
+
+
+def test_where_the_beginning_fits_all_of_it_is_measured() -> None:
+    """An author's `build_args`, or a converter, may make less of it than its items say."""
+    stream = far_too_large()
+    handed, _ = logs_built(
+        stream, lambda state: [WorkflowStreamState(state.log[-2:], state.base_offset)]
+    )
+    assert [entry["offset"] for entry in handed.log] == [3_008, 3_009]
+
+
 def test_where_truncating_does_not_help_nothing_is_truncated() -> None:
     for count in (0, 5):
         stream = hosted(count, SMALL)
