@@ -98,6 +98,7 @@ class HostedStream:
         seams: Sequence[int] = (),
         readers: Readers | None = None,
         keeper: Keeper | None = None,
+        retained: bool = False,
     ) -> None:
         """Begin with what a state held, or empty, at `now`.
 
@@ -105,6 +106,7 @@ class HostedStream:
             publisher_ttl: Forget publishers that were idle for longer; None: never.
             seams: The offsets at which runs took over.
             keeper: Says what goes by itself; None: nothing does.
+            retained: Whether that was asked for while a run went on, and not as it began.
         """
         self.log = Log() if log is None else log
         self.publishers = Publishers() if publishers is None else publishers
@@ -114,6 +116,7 @@ class HostedStream:
         self.detaching = False  # polls are answered at once, and no new ones taken
         self.readers = Readers() if readers is None else readers
         self.keeper = keeper
+        self.retained = retained
         self._publisher_ttl = publisher_ttl
         self._next_prune = self._next_look = now
         self._lines = _Lines(now)
@@ -153,6 +156,7 @@ class HostedStream:
         """Keep so much from now on."""
         times = self.keeper.times if self.keeper is not None else ()
         self.keeper = Keeper(retention, self.log, now, times) if retention else None
+        self.retained = True
         self.retain(now)
 
     def retain(self, now: datetime) -> None:

@@ -6,7 +6,7 @@ The shape is the peer's, so either side can start from what the other left. Only
 would not fit, the log is one compressed string. Knows no workflow and no clock: the caller says
 what time it is.
 
-Next: `stream.py`, which carries.
+Next: `begin.py`, which takes up what was carried.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ def state_of(
     packed: bool = False,
     readers: Readers | None = None,
     keeper: Keeper | None = None,
+    retained: bool = False,
 ) -> WorkflowStreamState:
     """Return log and table as a state, without publishers idle for longer than `publisher_ttl`.
 
@@ -68,6 +69,7 @@ def state_of(
         identity: The log's id, and the id of this run.
         limits: What the log lives by. The legacy ones are not carried: the next run is free.
         packed: Whether the log becomes one compressed string, which the peer does not understand.
+        retained: Whether `retain` said what is kept.
 
     Raises:
         StateTooLargeError: The packed log alone is larger than a state may be.
@@ -82,6 +84,7 @@ def state_of(
         handed_over_by=identity and identity.handed_over_by,
         limits=None if limits is LEGACY else asdict(limits),
         retention=retention_json(keeper.policy if keeper else None),
+        retained=retained or None,
         times=times_json(keeper.times) if keeper else None,
         readers=rows_json(readers.snapshot()) or None if readers else None,
     )
@@ -136,6 +139,13 @@ def carried_keeper(
 def carried_retention(state: WorkflowStreamState | None) -> Retention | None:
     """What the log was kept to; None if the state has none, or none that can be."""
     return None if state is None else parse_retention(state.retention)
+
+
+def was_retained(state: WorkflowStreamState | None) -> bool:
+    """Whether `retain` said what the log was kept to: that it keeps everything, say."""
+    if state is None or state.retained is not True:
+        return False
+    return state.retention is None or parse_retention(state.retention) is not None
 
 
 def carried_readers(
@@ -241,14 +251,15 @@ def that_fits(
 def newer_bytes(state: WorkflowStreamState, converter: PayloadConverter, *, legacy: bool) -> int:
     """What the fields add to a state that was measured without them.
 
-    Before there were limits (`legacy`) none of three was carried; and what is not used now was
-    unknown to those before.
+    Before there were limits (`legacy`) none of three was carried; what is not used now was
+    unknown to those before; and `retained` came when what it goes with was measured already.
     """
     unused = ("retention", "times", "readers")
     newer = {name: None for name in unused if getattr(state, name) is None}
+    newer["retained"] = state.retained
     if legacy:
         newer |= {name: getattr(state, name) for name in ("stream_id", "handed_over_by", "limits")}
-    return len(converter.to_payloads([newer])[0].data) - 1 if newer else 0
+    return len(converter.to_payloads([newer])[0].data) - 1
 
 
 def _packed(log: Log, limits: StreamLimits) -> str:

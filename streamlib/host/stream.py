@@ -23,8 +23,8 @@ from typing import Any, Literal, NoReturn, TypeVar, cast, overload
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from streamlib.core.hosting import Carried, HostedStream, RunFacts, id_of_log
-from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
+from streamlib.core.hosting import Carried, id_of_log
+from streamlib.core.limits import StreamLimits
 from streamlib.core.log import Log, Page
 from streamlib.core.parts import StreamParts
 from streamlib.core.retention import Retention, check_retention
@@ -36,21 +36,16 @@ from streamlib.errors import (
     TruncateOutOfRangeError,
     shown,
 )
+from streamlib.host.begin import begin, run_facts
 from streamlib.host.carry import (
-    OURS,
     Build,
     arguments,
     carried_identity,
-    carried_keeper,
-    carried_limits,
-    carried_readers,
-    carried_retention,
-    restore,
     state_of,
 )
 from streamlib.host.topic import WorkflowTopicHandle
 from streamlib.wire.binding import TopicTypes
-from streamlib.wire.describe import description_json, parse_describe, seams_of
+from streamlib.wire.describe import description_json, parse_describe
 from streamlib.wire.encode import answer_json, encode_item
 from streamlib.wire.flow import parse_reader
 from streamlib.wire.parse import claimed_publisher, parse_poll, parse_publish
@@ -71,12 +66,6 @@ from streamlib.wire.shapes import (
 T = TypeVar("T")
 
 DEFAULT_PUBLISHER_TTL = timedelta(minutes=15)
-
-LIMITS_PATCH = "streamlib-limits-1"
-"""Marks in a run's history that it began with limits, and today's measure of sizes."""
-
-RETENTION_PATCH = "streamlib-retention-1"
-"""Marks that it began with retention; only where that was asked for."""
 
 
 class WorkflowStream:
@@ -119,8 +108,9 @@ class WorkflowStream:
                 before, which told in its state; in a first run, `StreamLimits()`. They are part
                 of the workflow's code: guard a change with `workflow.patched`, as any other.
             retention: What is dropped by itself as items come, from this run on. None: as the run
-                before; in a first run, nothing. `Retention()` drops nothing from now on. Part of
-                the workflow's code, as the limits are; a run that began without keeps everything.
+                before; in a first run, nothing. `Retention()` drops nothing from now on. What
+                `retain` said in a run before stays, whatever is said here. Part of the workflow's
+                code, as the limits are; a run that began without keeps everything.
             reader_ttl: Forget named readers that had something to read for longer, and did not
                 come. None: 7 days. Well above the five seconds between two commits, or readers
                 are forgotten while they read.
@@ -144,12 +134,8 @@ class WorkflowStream:
                 "A WorkflowStream is already registered on this workflow. Construct one, and use "
                 "topics to tell items apart."
             )
-        if limits is not None and not isinstance(limits, StreamLimits):
-            raise TypeError(f"limits is {shown(limits)}, and no StreamLimits")
-        if retention is not None:
-            check_retention(retention)
-        self._stream = _begin(prior_state, parts, publisher_ttl, limits, retention, reader_ttl)
-        self._stream_id = id_of_log(_run_facts(), carried_identity(prior_state))
+        self._stream = begin(prior_state, parts, publisher_ttl, limits, retention, reader_ttl)
+        self._stream_id = id_of_log(run_facts(), carried_identity(prior_state))
         self._topic_types = TopicTypes()
         self._began = workflow.info().get_current_history_length()
 
@@ -219,7 +205,8 @@ class WorkflowStream:
     def retain(self, retention: Retention) -> None:
         """Keep so much of the log from now on, in this run and the next ones.
 
-        What is too much goes at once, and later as items come. `Retention()` keeps everything.
+        What is too much goes at once, and later as items come. `Retention()` keeps everything. It
+        holds until this is called again, also where the next run's constructor has a `retention`.
 
         Raises:
             TypeError: `retention` is none.
@@ -395,6 +382,7 @@ class WorkflowStream:
                 packed=packed,
                 readers=stream.readers,
                 keeper=stream.keeper,
+                retained=stream.retained,
             )
 
         converter = workflow.payload_converter()
@@ -475,54 +463,6 @@ async def _first(*waits: Awaitable[object]) -> None:
     finally:
         for each in tasks:
             each.cancel()
-
-
-def _begin(
-    state: WorkflowStreamState | None,
-    parts: StreamParts | None,
-    publisher_ttl: timedelta | None,
-    limits: StreamLimits | None,
-    retention: Retention | None,
-    reader_ttl: timedelta | None,
-) -> HostedStream:
-    """The stream as this run begins with it."""
-    now = workflow.now()
-    log, publishers = restore(state, parts or OURS)
-    wanted = carried_retention(state) if retention is None else retention
-    return HostedStream(
-        log,
-        publishers,
-        now=now,
-        limits=_limits(limits or carried_limits(state)),
-        publisher_ttl=publisher_ttl,
-        seams=seams_of(state, log.end_offset),
-        readers=carried_readers(state, log.end_offset, reader_ttl),
-        keeper=carried_keeper(state, _retention(wanted), log, now),
-    )
-
-
-def _limits(wanted: StreamLimits | None) -> StreamLimits:
-    """What this run lives by. One that began before limits could be set keeps to what it had."""
-    # Asked here, and in the next function, and nowhere else: a query or a validator that runs first
-    # on a worker would decide it for the run.
-    return (wanted or DEFAULTS) if workflow.patched(LIMITS_PATCH) else LEGACY
-
-
-def _retention(wanted: Retention | None) -> Retention:
-    """What this run keeps. One that began before that was asked for keeps everything."""
-    return wanted if wanted and workflow.patched(RETENTION_PATCH) else Retention()
-
-
-def _run_facts() -> RunFacts:
-    info = workflow.info()
-    return RunFacts(
-        run_id=info.run_id,
-        original_run_id=info.original_execution_run_id,
-        first_run_id=info.first_execution_run_id,
-        continued_run_id=info.continued_run_id,
-        attempt=info.attempt,
-        cron=bool(info.cron_schedule),
-    )
 
 
 def _warn(publisher_id: str, error: MalformedInputError, untold: int) -> None:

@@ -110,6 +110,7 @@ class WorkflowStreamState:
         handed_over_by: The id of the run that built this state.
         limits: The fields of the `StreamLimits` that the log lived by.
         retention: The fields of the `Retention` that was set, its age in seconds.
+        retained: Whether `retain` set it, and not a constructor.
         times: Up to which offset items had come by when: `[offset, time]`, where age matters.
         readers: A row for each named reader.
     """
@@ -122,6 +123,7 @@ class WorkflowStreamState:
     handed_over_by: Any = None
     limits: Any = None
     retention: Any = None
+    retained: Any = None
     times: Any = None
     readers: Any = None
 

@@ -34,6 +34,7 @@ from streamlib.host.carry import (
     restore,
     state_of,
     that_fits,
+    was_retained,
 )
 from streamlib.wire.describe import seams_of
 from streamlib.wire.encode import answer_json, encode_item, item_of, items_json
@@ -218,7 +219,7 @@ def test_what_the_legacy_limits_measure_has_none_of_the_newer_fields() -> None:
     """So that a run decides on replay as it did: to the byte."""
     log, publishers = stream_of([encode_item("t", "x" * 999, CONVERTER)])
     state = state_of(log, publishers, NOON, HOUR, identity=Carried("s" * 36, "r" * 36))
-    unused = ("retention", "times", "readers")
+    unused = ("retention", "retained", "times", "readers")
     newer = ("stream_id", "handed_over_by", "limits", *unused)
     for without, legacy in ((newer, True), (unused, False)):
         before = {name: value for name, value in vars(state).items() if name not in without}
@@ -231,7 +232,17 @@ def test_what_is_used_of_the_newer_fields_is_measured() -> None:
     keeper = Keeper(Retention(max_age=HOUR), log, NOON)
     readers = Readers({"billing": ReaderRow(4, "token", NOON)})
     state = state_of(log, publishers, NOON, HOUR, readers=readers, keeper=keeper)
-    assert newer_bytes(state, CONVERTER, legacy=False) == 0
+    without, used = vars(state).copy(), newer_bytes(state, CONVERTER, legacy=False)
+    del without["retained"]
+    assert sizes(state, without) == used
+    state.retained = True
+    assert sizes(state, without) == newer_bytes(state, CONVERTER, legacy=False), "measured never"
+
+
+def sizes(state: WorkflowStreamState, other: Any) -> int:
+    """By how much the one is larger."""
+    one, two = (Measure(CONVERTER, 0).size([each]) for each in (state, other))
+    return one - two
 
 
 # --- retention and named readers
@@ -257,13 +268,35 @@ def test_a_state_without_them_has_none_and_what_cannot_be_is_left_out() -> None:
         assert len(carried_readers(state, 9)) == 0
         assert carried_keeper(state, Retention(), Log(), NOON) is None
     fresh = state_of(Log(), Publishers(), NOON, HOUR, readers=Readers())
-    assert (fresh.retention, fresh.times, fresh.readers) == (None, None, None)
+    assert (fresh.retention, fresh.retained, fresh.times, fresh.readers) == (None,) * 4
     bad = WorkflowStreamState(retention=7, times={"no": 1}, readers="none")
     assert carried_retention(bad) is None
     assert len(carried_readers(bad, 9)) == 0
     keeper = carried_keeper(bad, Retention(max_age=HOUR), stream_of([], 3)[0], NOON)
     assert keeper is not None
     assert keeper.times == []
+
+
+@pytest.mark.parametrize("said", [Retention(max_items=5), Retention()])
+async def test_that_retain_said_what_is_kept_is_carried_and_is_nothing_to_the_peer(
+    said: Retention,
+) -> None:
+    stream = HostedStream(now=NOON, keeper=None)
+    assert not stream.retained
+    stream.keep(said, NOON)
+    told = state_of(Log(), Publishers(), NOON, HOUR, keeper=stream.keeper, retained=stream.retained)
+    state = await over_the_wire(told, WorkflowStreamState)
+    assert (was_retained(state), carried_retention(state)) == (True, said or None)
+    theirs = await over_the_wire(state, peer.WorkflowStreamState)
+    assert not was_retained(await over_the_wire(theirs, WorkflowStreamState))
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"retained": 1}, {"retained": "x"}, {"retained": True, "retention": 7}]
+)
+async def test_what_cannot_be_was_not_said_by_retain(fields: dict[str, Any]) -> None:
+    assert not was_retained(await over_the_wire(fields, WorkflowStreamState))
+    assert not was_retained(None)
 
 
 def test_what_fits_into_the_next_run_passes_as_it_is() -> None:

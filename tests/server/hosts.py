@@ -215,6 +215,7 @@ class FlowInput:
     signals: int = 8_000  # from here on, it rolls over
     history_bytes: int = 4 * 1024 * 1024
     state_bytes: int = 1_000_000
+    insists: bool = False  # on what it keeps, in each run
 
 
 @workflow.defn
@@ -231,12 +232,12 @@ class FlowHub:
             history_events=50_000,
             state_bytes=input.state_bytes,
         )
-        # Only in its first run: the next ones go on with what the state says.
+        # Mostly only in its first run: the next ones go on with what the state says.
         first = input.stream_state is None
         self.stream = ours.WorkflowStream(
             input.stream_state,
             limits=limits if first else None,
-            retention=keep if first and keep else None,
+            retention=keep if (first or input.insists) and keep else None,
         )
         self.input = input
         self.closed = self.busy = self.stopped = False

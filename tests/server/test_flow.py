@@ -62,6 +62,33 @@ async def test_a_stream_keeps_so_much_and_says_so_also_after_it_rolled_over(
     )
 
 
+@pytest.mark.parametrize("worker", ["no cache"], indirect=True)
+async def test_what_retain_said_outlasts_a_constructor_that_says_another(
+    client: Client, start: Start
+) -> None:
+    hub = await start(hosts.FlowHub, hosts.FlowInput(max_items=5, signals=1, insists=True))
+    stream = stream_of(client, hub)
+
+    async def kept_after_a_roll_over() -> int | None:
+        before = await run_id(hub)
+        stream.topic("t").publish("a")
+        await stream.flush()
+        await becomes(lambda: run_id(hub), lambda now: now != before)
+        kept = (await stream.describe()).retention
+        return None if kept is None else kept.max_items
+
+    assert await kept_after_a_roll_over() == 5
+    for said in (8, None, 9):
+        await hub.execute_update("retain", said)
+        assert await kept_after_a_roll_over() == said
+        last = await run_id(hub)
+        assert await kept_after_a_roll_over() == said, "and in the run after"
+    history = await client.get_workflow_handle(hub.id, run_id=last).fetch_history()
+    await Replayer(workflows=[hosts.FlowHub]).replay_workflow(
+        WorkflowHistory.from_json(hub.id, history.to_json())
+    )
+
+
 async def test_a_reader_with_a_name_resumes_in_the_tenth_run_after(
     client: Client, start: Start
 ) -> None:
