@@ -23,7 +23,7 @@ from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
 from streamlib.core.log import Item, Log, Page
 from streamlib.core.readers import Readers, ReaderTold
 from streamlib.core.retention import Keeper, Retention
-from streamlib.errors import OffsetTruncatedError
+from streamlib.errors import InvalidLimitsError, OffsetTruncatedError, shown
 
 ANSWER_FRAME_BYTES = 512
 """What an answer has besides its items, and more."""
@@ -107,7 +107,16 @@ class HostedStream:
             seams: The offsets at which runs took over.
             keeper: Says what goes by itself; None: nothing does.
             retained: Whether that was asked for while a run went on, and not as it began.
+
+        Raises:
+            TypeError: `publisher_ttl` is no timedelta.
+            InvalidLimitsError: It is no time above 0: every retry would be taken for a new batch.
         """
+        if publisher_ttl is not None:
+            if not isinstance(publisher_ttl, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise TypeError(f"publisher_ttl is {shown(publisher_ttl)}, and no timedelta")
+            if publisher_ttl <= timedelta():
+                raise InvalidLimitsError("publisher_ttl", publisher_ttl, "a time above 0, or None")
         self.log = Log() if log is None else log
         self.publishers = Publishers() if publishers is None else publishers
         self.ledger = Ledger(seams=seams)

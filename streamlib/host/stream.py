@@ -119,8 +119,9 @@ class WorkflowStream:
         Raises:
             RuntimeError: Not called directly from a method named `__init__`, or for a second time.
             TypeError: `prior_state` is no `WorkflowStreamState`, but a dict, say: the field that
-                carried it was typed `Any`. Or `limits`, `retention`, `reader_ttl` are none.
-            InvalidLimitsError: `reader_ttl` is no time above 0.
+                carried it was typed `Any`. Or `limits`, `retention`, `publisher_ttl`, `reader_ttl`
+                are none.
+            InvalidLimitsError: `publisher_ttl` or `reader_ttl` is no time above 0.
         """
         caller = sys._getframe(1).f_code.co_name
         if caller != "__init__":
