@@ -296,7 +296,7 @@ HOST = [
     Mutant(
         "the table of publishers is not carried",
         "streamlib/host/carry.py",
-        "parts.make_publishers({name: _row(row) for name, row in state.publishers.items()})\n",
+        "parts.make_publishers({name: _row(row) for name, row in rows})\n",
         "parts.make_publishers({})\n",
         WORLD,
     ),

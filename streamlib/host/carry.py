@@ -25,7 +25,7 @@ from streamlib.core.log import Item, Log
 from streamlib.core.parts import StreamParts
 from streamlib.core.readers import TTL, Readers
 from streamlib.core.retention import Keeper, Retention
-from streamlib.errors import InvalidLimitsError, MalformedInputError, StateTooLargeError
+from streamlib.errors import InvalidLimitsError, MalformedInputError, StateTooLargeError, shown
 from streamlib.wire.compress import pack, unpack
 from streamlib.wire.encode import any_item_of, items_json
 from streamlib.wire.flow import (
@@ -41,6 +41,7 @@ from streamlib.wire.shapes import PublisherState, WorkflowStreamState
 OURS = StreamParts()
 
 _MAX_ID = 200  # characters; an id of a run has 36
+_MAX_OFFSET = 2**63 - 1  # of the wire
 _FAR = 4  # so many times what may be: below that, all of it is written and measured at once
 _UNCOUNTED = 10_000  # bytes; more than `newer_bytes` ever comes to
 
@@ -100,7 +101,8 @@ def restore(state: WorkflowStreamState | None, parts: StreamParts = OURS) -> tup
 
     Raises:
         TypeError: It is no `WorkflowStreamState`.
-        MalformedInputError: Its log as a whole is not what a stream carries.
+        MalformedInputError: Its log as a whole is not what a stream carries, or begins where no
+            log can: no client would take its offsets.
     """
     if state is None:
         return parts.make_log(), parts.make_publishers({})
@@ -110,10 +112,13 @@ def restore(state: WorkflowStreamState | None, parts: StreamParts = OURS) -> tup
             "of the workflow's input that carries it as `WorkflowStreamState | None`: for a field "
             "typed `Any` the data converter gives a plain dict."
         )
+    if not 0 <= state.base_offset <= _MAX_OFFSET:
+        raise MalformedInputError("state", f"its base_offset is {shown(state.base_offset)}")
     log = parts.make_log(state.base_offset)
     for item in _items(state.log):
         log.append(item)
-    return log, parts.make_publishers({name: _row(row) for name, row in state.publishers.items()})
+    rows = (state.publishers or {}).items()
+    return log, parts.make_publishers({name: _row(row) for name, row in rows})
 
 
 def carried_limits(state: WorkflowStreamState | None) -> StreamLimits | None:

@@ -275,7 +275,10 @@ class WorkflowStream:
                 too much, and with a compressed log, if only that fits.
             publisher_ttl: As for `get_state`.
             on_too_large: What to do if even that does not fit: raise, or truncate the oldest items
-                until it does. Readers see that gap like any other.
+                until it does. Readers see that gap like any other. Where what is too large is not
+                the log, it raises, and truncates nothing: your own arguments, or the rows of named
+                readers and of publishers. A publisher has about 120 bytes, so 8,000 of them
+                fill a state: they are carried for `publisher_ttl`, and a shorter one helps.
 
         Raises:
             ApplicationError: Of type `StateTooLarge`, if the arguments do not fit. Nothing was

@@ -101,8 +101,9 @@ class WorkflowStreamState:
     Type the field that carries it as `WorkflowStreamState | None`, not `Any`: the data converter
     gives a plain dict for `Any`. `log` holds `{topic, data, offset}` items, or is one compressed
     string where those would not fit; it is typed loosely because typed decoding of a long log
-    costs ten times as much. The rest is ours: the peer ignores it, and its own state has none; it
-    is typed loosely, because what is wrong with it must not keep a stream from going on.
+    costs ten times as much. Some languages write null for no publishers. The rest is ours: the peer
+    ignores it, and its own state has none; it is typed loosely, because what is wrong with it must
+    not keep a stream from going on.
 
     Attributes:
         seams: The offsets at which the last runs took over.
@@ -117,7 +118,7 @@ class WorkflowStreamState:
 
     log: Any = field(default_factory=list[Any])
     base_offset: int = 0
-    publishers: dict[str, PublisherState] = field(default_factory=dict[str, PublisherState])
+    publishers: dict[str, PublisherState] | None = field(default_factory=dict[str, PublisherState])
     seams: Any = field(default_factory=list[int])
     stream_id: Any = None
     handed_over_by: Any = None

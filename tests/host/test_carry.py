@@ -167,6 +167,19 @@ def test_null_is_an_empty_log_as_some_languages_write_it() -> None:
     assert (log.base_offset, log.end_offset) == (5, 5)
 
 
+async def test_null_is_a_table_of_no_publishers_too() -> None:
+    state = await over_the_wire({"base_offset": 5, "publishers": None}, WorkflowStreamState)
+    log, publishers = restore(state)
+    assert (log.end_offset, len(publishers)) == (5, 0)
+
+
+@pytest.mark.parametrize("base", [-1, 2**63])
+def test_a_log_that_begins_where_none_can_is_refused(base: int) -> None:
+    with pytest.raises(MalformedInputError, match=f"base_offset is {base}"):
+        restore(WorkflowStreamState(base_offset=base))
+    assert restore(WorkflowStreamState(base_offset=2**63 - 1))[0].end_offset == 2**63 - 1
+
+
 # --- what is carried beside the log
 
 OTHERS = StreamLimits(state_bytes=700_000, signals=10)
