@@ -289,14 +289,14 @@ HOST = [
     Mutant(
         "a state that is too large is not packed",
         "streamlib/host/carry.py",
-        "        args = build(True)\n",
-        "        args = build(False)\n",
+        "args := build(True)",
+        "args := build(False)",
         "tests/host/test_carry.py",
     ),
     Mutant(
         "the table of publishers is not carried",
         "streamlib/host/carry.py",
-        "parts.make_publishers({name: _row(row) for name, row in state.publishers.items()})\n",
+        "parts.make_publishers({name: _row(row) for name, row in rows})\n",
         "parts.make_publishers({})\n",
         WORLD,
     ),
@@ -452,7 +452,7 @@ FLOW = [
     ),
     Mutant(
         "a run that began without retention gets it on replay",
-        "streamlib/host/stream.py",
+        "streamlib/host/begin.py",
         "return wanted if wanted and workflow.patched(RETENTION_PATCH) else Retention()",
         "return wanted or Retention()",
         "tests/server/test_replay.py",

@@ -23,7 +23,7 @@ from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
 from streamlib.core.log import Item, Log, Page
 from streamlib.core.readers import Readers, ReaderTold
 from streamlib.core.retention import Keeper, Retention
-from streamlib.errors import OffsetTruncatedError
+from streamlib.errors import InvalidLimitsError, OffsetTruncatedError, shown
 
 ANSWER_FRAME_BYTES = 512
 """What an answer has besides its items, and more."""
@@ -98,6 +98,7 @@ class HostedStream:
         seams: Sequence[int] = (),
         readers: Readers | None = None,
         keeper: Keeper | None = None,
+        retained: bool = False,
     ) -> None:
         """Begin with what a state held, or empty, at `now`.
 
@@ -105,7 +106,17 @@ class HostedStream:
             publisher_ttl: Forget publishers that were idle for longer; None: never.
             seams: The offsets at which runs took over.
             keeper: Says what goes by itself; None: nothing does.
+            retained: Whether that was asked for while a run went on, and not as it began.
+
+        Raises:
+            TypeError: `publisher_ttl` is no timedelta.
+            InvalidLimitsError: It is no time above 0: every retry would be taken for a new batch.
         """
+        if publisher_ttl is not None:
+            if not isinstance(publisher_ttl, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise TypeError(f"publisher_ttl is {shown(publisher_ttl)}, and no timedelta")
+            if publisher_ttl <= timedelta():
+                raise InvalidLimitsError("publisher_ttl", publisher_ttl, "a time above 0, or None")
         self.log = Log() if log is None else log
         self.publishers = Publishers() if publishers is None else publishers
         self.ledger = Ledger(seams=seams)
@@ -114,6 +125,7 @@ class HostedStream:
         self.detaching = False  # polls are answered at once, and no new ones taken
         self.readers = Readers() if readers is None else readers
         self.keeper = keeper
+        self.retained = retained
         self._publisher_ttl = publisher_ttl
         self._next_prune = self._next_look = now
         self._lines = _Lines(now)
@@ -154,6 +166,7 @@ class HostedStream:
         before = self.keeper
         times, age = (before.times, before.policy.max_age) if before is not None else ((), None)
         self.keeper = Keeper(retention, self.log, now, times, age) if retention else None
+        self.retained = True
         self.retain(now)
 
     def retain(self, now: datetime) -> None:

@@ -9,7 +9,8 @@ keeps what it has. Readers who are behind see the gap as any other. Pure: the ti
 Next: `readers.py`, whose slowest may hold items back.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`, as in `wire/shapes.py`: a workflow's input may hold a
+# `Retention`.
 
 from collections import deque
 from collections.abc import Sequence

@@ -6,7 +6,7 @@ The shape is the peer's, so either side can start from what the other left. Only
 would not fit, the log is one compressed string. Knows no workflow and no clock: the caller says
 what time it is.
 
-Next: `stream.py`, which carries.
+Next: `begin.py`, which takes up what was carried.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from streamlib.core.log import Item, Log
 from streamlib.core.parts import StreamParts
 from streamlib.core.readers import TTL, Readers
 from streamlib.core.retention import Keeper, Retention
-from streamlib.errors import InvalidLimitsError, MalformedInputError, StateTooLargeError
+from streamlib.errors import InvalidLimitsError, MalformedInputError, StateTooLargeError, shown
 from streamlib.wire.compress import pack, unpack
 from streamlib.wire.encode import any_item_of, items_json
 from streamlib.wire.flow import (
@@ -41,6 +41,8 @@ from streamlib.wire.shapes import PublisherState, WorkflowStreamState
 OURS = StreamParts()
 
 _MAX_ID = 200  # characters; an id of a run has 36
+_MAX_OFFSET = 2**63 - 1  # of the wire
+_FAR = 4  # so many times what may be: below that, all of it is written and measured at once
 _UNCOUNTED = 10_000  # bytes; more than `newer_bytes` ever comes to
 
 Build = Callable[[WorkflowStreamState], Sequence[Any]]
@@ -59,6 +61,7 @@ def state_of(
     packed: bool = False,
     readers: Readers | None = None,
     keeper: Keeper | None = None,
+    retained: bool = False,
 ) -> WorkflowStreamState:
     """Return log and tables as a state, without who is forgotten: `publisher_ttl`, `reader_ttl`.
 
@@ -68,6 +71,7 @@ def state_of(
         identity: The log's id, and the id of this run.
         limits: What the log lives by. The legacy ones are not carried: the next run is free.
         packed: Whether the log becomes one compressed string, which the peer does not understand.
+        retained: Whether `retain` said what is kept.
 
     Raises:
         StateTooLargeError: The packed log alone is larger than a state may be.
@@ -82,6 +86,7 @@ def state_of(
         handed_over_by=identity and identity.handed_over_by,
         limits=None if limits is LEGACY else asdict(limits),
         retention=retention_json(keeper.policy if keeper else None),
+        retained=retained or None,
         times=times_json(keeper.times) if keeper else None,
         readers=rows_json(readers.snapshot(now, log.end_offset)) or None if readers else None,
     )
@@ -97,7 +102,8 @@ def restore(state: WorkflowStreamState | None, parts: StreamParts = OURS) -> tup
 
     Raises:
         TypeError: It is no `WorkflowStreamState`.
-        MalformedInputError: Its log as a whole is not what a stream carries.
+        MalformedInputError: Its log as a whole is not what a stream carries, or begins where no
+            log can: no client would take its offsets.
     """
     if state is None:
         return parts.make_log(), parts.make_publishers({})
@@ -107,10 +113,13 @@ def restore(state: WorkflowStreamState | None, parts: StreamParts = OURS) -> tup
             "of the workflow's input that carries it as `WorkflowStreamState | None`: for a field "
             "typed `Any` the data converter gives a plain dict."
         )
+    if not 0 <= state.base_offset <= _MAX_OFFSET:
+        raise MalformedInputError("state", f"its base_offset is {shown(state.base_offset)}")
     log = parts.make_log(state.base_offset)
     for item in _items(state.log):
         log.append(item)
-    return log, parts.make_publishers({name: _row(row) for name, row in state.publishers.items()})
+    rows = (state.publishers or {}).items()
+    return log, parts.make_publishers({name: _row(row) for name, row in rows})
 
 
 def carried_limits(state: WorkflowStreamState | None) -> StreamLimits | None:
@@ -139,6 +148,13 @@ def carried_keeper(
 def carried_retention(state: WorkflowStreamState | None) -> Retention | None:
     """What the log was kept to; None if the state has none, or none that can be."""
     return None if state is None else parse_retention(state.retention)
+
+
+def was_retained(state: WorkflowStreamState | None) -> bool:
+    """Whether `retain` said what the log was kept to: that it keeps everything, say."""
+    if state is None or state.retained is not True:
+        return False
+    return state.retention is None or parse_retention(state.retention) is not None
 
 
 def carried_readers(
@@ -181,7 +197,10 @@ def arguments(
     measure = Measure(converter, limits.state_bytes, uncounted)
     while True:
         try:
-            return that_fits(lambda packed: build(state(log, packed)), measure)
+            packed_only = is_far_too_large(log, lambda begin: build(state(begin, False)), measure)
+            return that_fits(
+                lambda packed: build(state(log, packed)), measure, packed_only=packed_only
+            )
         except StateTooLargeError as error:
             if not truncate or not len(log) or measure.size(build(empty)) > measure.limit:
                 raise
@@ -202,32 +221,54 @@ class Measure(NamedTuple):
         return sum(payload.ByteSize() for payload in payloads) - self.uncounted
 
 
-def that_fits(build: Callable[[bool], Sequence[Any]], measure: Measure) -> Sequence[Any]:
+def is_far_too_large(log: Log, write: Callable[[Log], Sequence[Any]], measure: Measure) -> bool:
+    """Whether a log is so large that its oldest items alone do not fit.
+
+    Then all of it need not be written to be measured: 100,000 small items take longer for that than
+    a workflow task may compute.
+
+    Args:
+        write: A log -> the arguments with that log, unpacked.
+    """
+    if log.size <= _FAR * measure.limit:
+        return False
+    begin = Log(log.base_offset)
+    for _, item in log.read(log.base_offset, (), _FAR // 2 * measure.limit).items:
+        begin.append(item)
+    return measure.size(write(begin)) > measure.limit
+
+
+def that_fits(
+    build: Callable[[bool], Sequence[Any]], measure: Measure, *, packed_only: bool = False
+) -> Sequence[Any]:
     """Return `build(False)`, or `build(True)`, with a packed log, if only that is small enough.
+
+    Args:
+        packed_only: Whether it is known that nothing else is.
 
     Raises:
         StateTooLargeError: Neither is. (A codec comes later, and may change the size: the default
             limit leaves room for one that doubles it.)
     """
-    args = build(False)
-    if measure.size(args) > measure.limit:
-        args = build(True)
-        if (size := measure.size(args)) > measure.limit:
-            raise StateTooLargeError(size, measure.limit)
+    if not packed_only and measure.size(args := build(False)) <= measure.limit:
+        return args
+    if (size := measure.size(args := build(True))) > measure.limit:
+        raise StateTooLargeError(size, measure.limit)
     return args
 
 
 def newer_bytes(state: WorkflowStreamState, converter: PayloadConverter, *, legacy: bool) -> int:
     """What the fields add to a state that was measured without them.
 
-    Before there were limits (`legacy`) none of three was carried; and what is not used now was
-    unknown to those before.
+    Before there were limits (`legacy`) none of three was carried; what is not used now was
+    unknown to those before; and `retained` came when what it goes with was measured already.
     """
     unused = ("retention", "times", "readers")
     newer = {name: None for name in unused if getattr(state, name) is None}
+    newer["retained"] = state.retained
     if legacy:
         newer |= {name: getattr(state, name) for name in ("stream_id", "handed_over_by", "limits")}
-    return len(converter.to_payloads([newer])[0].data) - 1 if newer else 0
+    return len(converter.to_payloads([newer])[0].data) - 1
 
 
 def _packed(log: Log, limits: StreamLimits) -> str:

@@ -23,8 +23,8 @@ from typing import Any, Literal, NoReturn, TypeVar, cast, overload
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from streamlib.core.hosting import Carried, HostedStream, RunFacts, id_of_log
-from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
+from streamlib.core.hosting import Carried, id_of_log
+from streamlib.core.limits import StreamLimits
 from streamlib.core.log import Log, Page
 from streamlib.core.parts import StreamParts
 from streamlib.core.retention import Retention, check_retention
@@ -36,21 +36,16 @@ from streamlib.errors import (
     TruncateOutOfRangeError,
     shown,
 )
+from streamlib.host.begin import begin, run_facts
 from streamlib.host.carry import (
-    OURS,
     Build,
     arguments,
     carried_identity,
-    carried_keeper,
-    carried_limits,
-    carried_readers,
-    carried_retention,
-    restore,
     state_of,
 )
 from streamlib.host.topic import WorkflowTopicHandle
 from streamlib.wire.binding import TopicTypes
-from streamlib.wire.describe import description_json, parse_describe, seams_of
+from streamlib.wire.describe import description_json, parse_describe
 from streamlib.wire.encode import answer_json, encode_item
 from streamlib.wire.flow import parse_reader
 from streamlib.wire.parse import claimed_publisher, parse_poll, parse_publish
@@ -71,12 +66,6 @@ from streamlib.wire.shapes import (
 T = TypeVar("T")
 
 DEFAULT_PUBLISHER_TTL = timedelta(minutes=15)
-
-LIMITS_PATCH = "streamlib-limits-1"
-"""Marks in a run's history that it began with limits, and today's measure of sizes."""
-
-RETENTION_PATCH = "streamlib-retention-1"
-"""Marks that it began with retention; only where that was asked for."""
 
 
 class WorkflowStream:
@@ -119,8 +108,9 @@ class WorkflowStream:
                 before, which told in its state; in a first run, `StreamLimits()`. They are part
                 of the workflow's code: guard a change with `workflow.patched`, as any other.
             retention: What is dropped by itself as items come, from this run on. None: as the run
-                before; in a first run, nothing. `Retention()` drops nothing from now on. Part of
-                the workflow's code, as the limits are; a run that began without keeps everything.
+                before; in a first run, nothing. `Retention()` drops nothing from now on. What
+                `retain` said in a run before stays, whatever is said here. Part of the workflow's
+                code, as the limits are; a run that began without keeps everything.
             reader_ttl: Forget named readers that had something to read for longer, and did not
                 come. None: 7 days. Well above the five seconds between two commits, or readers
                 are forgotten while they read.
@@ -129,8 +119,9 @@ class WorkflowStream:
         Raises:
             RuntimeError: Not called directly from a method named `__init__`, or for a second time.
             TypeError: `prior_state` is no `WorkflowStreamState`, but a dict, say: the field that
-                carried it was typed `Any`. Or `limits`, `retention`, `reader_ttl` are none.
-            InvalidLimitsError: `reader_ttl` is no time above 0.
+                carried it was typed `Any`. Or `limits`, `retention`, `publisher_ttl`, `reader_ttl`
+                are none.
+            InvalidLimitsError: `publisher_ttl` or `reader_ttl` is no time above 0.
         """
         caller = sys._getframe(1).f_code.co_name
         if caller != "__init__":
@@ -144,12 +135,8 @@ class WorkflowStream:
                 "A WorkflowStream is already registered on this workflow. Construct one, and use "
                 "topics to tell items apart."
             )
-        if limits is not None and not isinstance(limits, StreamLimits):
-            raise TypeError(f"limits is {shown(limits)}, and no StreamLimits")
-        if retention is not None:
-            check_retention(retention)
-        self._stream = _begin(prior_state, parts, publisher_ttl, limits, retention, reader_ttl)
-        self._stream_id = id_of_log(_run_facts(), carried_identity(prior_state))
+        self._stream = begin(prior_state, parts, publisher_ttl, limits, retention, reader_ttl)
+        self._stream_id = id_of_log(run_facts(), carried_identity(prior_state))
         self._topic_types = TopicTypes()
         self._began = workflow.info().get_current_history_length()
 
@@ -219,7 +206,8 @@ class WorkflowStream:
     def retain(self, retention: Retention) -> None:
         """Keep so much of the log from now on, in this run and the next ones.
 
-        What is too much goes at once, and later as items come. `Retention()` keeps everything.
+        What is too much goes at once, and later as items come. `Retention()` keeps everything. It
+        holds until this is called again, also where the next run's constructor has a `retention`.
 
         Raises:
             TypeError: `retention` is none.
@@ -277,27 +265,28 @@ class WorkflowStream:
         Detaches the pollers, waits for the handlers to finish, and continues as new. Call it from
         the workflow's `run`: a handler would wait for itself.
 
+        A log of 100,000 small items takes about a second to pack, and as long to take up again,
+        and a workflow task that computes for two fails (TMPRL1101). Nothing is lost by that, but
+        it is tried again, and fails again: keep the items fewer, with a `Retention`, say.
+
         Args:
             build_args: Gets the state, returns the arguments of the new run. May be called more
-                than once: with a compressed log, if only that fits.
+                than once: with the beginning of a log that is large, to see whether even that is
+                too much, and with a compressed log, if only that fits.
             publisher_ttl: As for `get_state`.
             on_too_large: What to do if even that does not fit: raise, or truncate the oldest items
-                until it does. Readers see that gap like any other.
+                until it does. Readers see that gap like any other. Where what is too large is not
+                the log, it raises, and truncates nothing: your own arguments, or the rows of named
+                readers and of publishers. A publisher has about 120 bytes, so 8,000 of them
+                fill a state: they are carried for `publisher_ttl`, and a shorter one helps.
 
         Raises:
             ApplicationError: Of type `StateTooLarge`, if the arguments do not fit. Nothing was
                 lost and polls are open again: catch it, truncate, and call this again.
             CancelledError: Cancelled while it waited; polls are open again.
         """
-        self.detach_pollers()
-        try:
-            await workflow.wait_condition(workflow.all_handlers_finished)
-            self._stream.retain(workflow.now())
-            args = self._args(build_args, publisher_ttl, on_too_large == "truncate")
-        except BaseException:
-            self._stream.detaching = False
-            raise
-        workflow.continue_as_new(args=args)
+        await self._settled()
+        self._hand_over(build_args, publisher_ttl, on_too_large == "truncate")
 
     async def roll_over_when_due(
         self,
@@ -320,7 +309,8 @@ class WorkflowStream:
             ready: Awaited before the hand-over, so that nothing is abandoned: until running
                 activities have ended, say. The stream goes on meanwhile, and its history grows:
                 where this never ends, the server ends the run at 51,200 events, or 50 MB.
-            until: Return instead, as soon as this holds: also while `ready` is awaited.
+            until: Return instead, as soon as this holds: also while `ready` is awaited. While the
+                handlers are awaited, it is looked at when they have finished, at the last moment.
             publisher_ttl: As for `get_state`.
             on_too_large: As for `continue_as_new`.
 
@@ -346,15 +336,36 @@ class WorkflowStream:
         await workflow.wait_condition(lambda: until() or self._is_due())
         if not until() and ready is not None:
             await _first(ready(), workflow.wait_condition(until))
-        if not until():
-            await self.continue_as_new(
-                build_args, publisher_ttl=publisher_ttl, on_too_large=on_too_large
-            )
+        if not until() and await self._settled(until):
+            self._hand_over(build_args, publisher_ttl, on_too_large == "truncate")
 
     def _is_due(self) -> bool:
         """Whether to roll over, if anything has come in this run."""
         has_grown = workflow.info().get_current_history_length() > self._began
         return (has_grown or self._stream.was_asked) and bool(self.should_roll_over())
+
+    async def _settled(self, until: Callable[[], bool] = lambda: False) -> bool:
+        """Detach the pollers and wait for the handlers. Return False, and let polls in again, if
+        `until` holds then."""
+        self.detach_pollers()
+        settled = False
+        try:
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            # Not before: on replay, a run that waits here would go another way than it went.
+            settled = not until()
+        finally:
+            self._stream.detaching = settled
+        return settled
+
+    def _hand_over(self, build: Build, publisher_ttl: timedelta, truncate: bool) -> NoReturn:
+        """Continue as new with what there is now. What it raises lets polls in again."""
+        try:
+            self._stream.retain(workflow.now())
+            args = self._args(build, publisher_ttl, truncate)
+        except BaseException:
+            self._stream.detaching = False
+            raise
+        workflow.continue_as_new(args=args)
 
     def _args(
         self, build: Build, publisher_ttl: timedelta, truncate: bool = False
@@ -375,6 +386,7 @@ class WorkflowStream:
                 packed=packed,
                 readers=stream.readers,
                 keeper=stream.keeper,
+                retained=stream.retained,
             )
 
         converter = workflow.payload_converter()
@@ -455,54 +467,6 @@ async def _first(*waits: Awaitable[object]) -> None:
     finally:
         for each in tasks:
             each.cancel()
-
-
-def _begin(
-    state: WorkflowStreamState | None,
-    parts: StreamParts | None,
-    publisher_ttl: timedelta | None,
-    limits: StreamLimits | None,
-    retention: Retention | None,
-    reader_ttl: timedelta | None,
-) -> HostedStream:
-    """The stream as this run begins with it."""
-    now = workflow.now()
-    log, publishers = restore(state, parts or OURS)
-    wanted = carried_retention(state) if retention is None else retention
-    return HostedStream(
-        log,
-        publishers,
-        now=now,
-        limits=_limits(limits or carried_limits(state)),
-        publisher_ttl=publisher_ttl,
-        seams=seams_of(state, log.end_offset),
-        readers=carried_readers(state, log.end_offset, reader_ttl),
-        keeper=carried_keeper(state, _retention(wanted), log, now),
-    )
-
-
-def _limits(wanted: StreamLimits | None) -> StreamLimits:
-    """What this run lives by. One that began before limits could be set keeps to what it had."""
-    # Asked here, and in the next function, and nowhere else: a query or a validator that runs first
-    # on a worker would decide it for the run.
-    return (wanted or DEFAULTS) if workflow.patched(LIMITS_PATCH) else LEGACY
-
-
-def _retention(wanted: Retention | None) -> Retention:
-    """What this run keeps. One that began before that was asked for keeps everything."""
-    return wanted if wanted and workflow.patched(RETENTION_PATCH) else Retention()
-
-
-def _run_facts() -> RunFacts:
-    info = workflow.info()
-    return RunFacts(
-        run_id=info.run_id,
-        original_run_id=info.original_execution_run_id,
-        first_run_id=info.first_execution_run_id,
-        continued_run_id=info.continued_run_id,
-        attempt=info.attempt,
-        cron=bool(info.cron_schedule),
-    )
 
 
 def _warn(publisher_id: str, error: MalformedInputError, untold: int) -> None:

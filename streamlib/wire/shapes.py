@@ -5,7 +5,8 @@ ignored on both sides, so what we add to a poll answer (`base_offset`, `end_offs
 does not disturb it. Knows no bytes. Next: `encode.py`.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`: a converter looks the names in it up in `sys.modules`,
+# and in a workflow's sandbox that lacks this module where `streamlib` was passed through.
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -100,8 +101,9 @@ class WorkflowStreamState:
     Type the field that carries it as `WorkflowStreamState | None`, not `Any`: the data converter
     gives a plain dict for `Any`. `log` holds `{topic, data, offset}` items, or is one compressed
     string where those would not fit; it is typed loosely because typed decoding of a long log
-    costs ten times as much. The rest is ours: the peer ignores it, and its own state has none; it
-    is typed loosely, because what is wrong with it must not keep a stream from going on.
+    costs ten times as much. Some languages write null for no publishers. The rest is ours: the peer
+    ignores it, and its own state has none; it is typed loosely, because what is wrong with it must
+    not keep a stream from going on.
 
     Attributes:
         seams: The offsets at which the last runs took over.
@@ -109,18 +111,20 @@ class WorkflowStreamState:
         handed_over_by: The id of the run that built this state.
         limits: The fields of the `StreamLimits` that the log lived by.
         retention: The fields of the `Retention` that was set, its age in seconds.
+        retained: Whether `retain` set it, and not a constructor.
         times: Up to which offset items had come by when: `[offset, time]`, where age matters.
         readers: A row for each named reader.
     """
 
     log: Any = field(default_factory=list[Any])
     base_offset: int = 0
-    publishers: dict[str, PublisherState] = field(default_factory=dict[str, PublisherState])
+    publishers: dict[str, PublisherState] | None = field(default_factory=dict[str, PublisherState])
     seams: Any = field(default_factory=list[int])
     stream_id: Any = None
     handed_over_by: Any = None
     limits: Any = None
     retention: Any = None
+    retained: Any = None
     times: Any = None
     readers: Any = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -98,6 +99,12 @@ def test_an_idle_publisher_is_forgotten_if_that_was_asked_for() -> None:
         stream.take(items(1), "idle", 1, NOON)
         stream.take(items(1), "p", 1, NOON + 2 * SECOND)
         assert ("idle" in [*stream.publishers]) == known
+
+
+@pytest.mark.parametrize("ttl", [5, 0, "soon", timedelta(), -SECOND])
+def test_what_is_no_publisher_ttl_is_told_at_once_and_not_at_the_first_batch(ttl: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="publisher_ttl"):
+        HostedStream(now=NOON, publisher_ttl=ttl)
 
 
 def test_a_flood_of_bad_batches_is_no_flood_of_lines() -> None:

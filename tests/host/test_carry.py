@@ -34,6 +34,7 @@ from streamlib.host.carry import (
     restore,
     state_of,
     that_fits,
+    was_retained,
 )
 from streamlib.wire.describe import seams_of
 from streamlib.wire.encode import answer_json, encode_item, item_of, items_json
@@ -166,6 +167,19 @@ def test_null_is_an_empty_log_as_some_languages_write_it() -> None:
     assert (log.base_offset, log.end_offset) == (5, 5)
 
 
+async def test_null_is_a_table_of_no_publishers_too() -> None:
+    state = await over_the_wire({"base_offset": 5, "publishers": None}, WorkflowStreamState)
+    log, publishers = restore(state)
+    assert (log.end_offset, len(publishers)) == (5, 0)
+
+
+@pytest.mark.parametrize("base", [-1, 2**63])
+def test_a_log_that_begins_where_none_can_is_refused(base: int) -> None:
+    with pytest.raises(MalformedInputError, match=f"base_offset is {base}"):
+        restore(WorkflowStreamState(base_offset=base))
+    assert restore(WorkflowStreamState(base_offset=2**63 - 1))[0].end_offset == 2**63 - 1
+
+
 # --- what is carried beside the log
 
 OTHERS = StreamLimits(state_bytes=700_000, signals=10)
@@ -218,7 +232,7 @@ def test_what_the_legacy_limits_measure_has_none_of_the_newer_fields() -> None:
     """So that a run decides on replay as it did: to the byte."""
     log, publishers = stream_of([encode_item("t", "x" * 999, CONVERTER)])
     state = state_of(log, publishers, NOON, HOUR, identity=Carried("s" * 36, "r" * 36))
-    unused = ("retention", "times", "readers")
+    unused = ("retention", "retained", "times", "readers")
     newer = ("stream_id", "handed_over_by", "limits", *unused)
     for without, legacy in ((newer, True), (unused, False)):
         before = {name: value for name, value in vars(state).items() if name not in without}
@@ -231,7 +245,17 @@ def test_what_is_used_of_the_newer_fields_is_measured() -> None:
     keeper = Keeper(Retention(max_age=HOUR), log, NOON)
     readers = Readers({"billing": ReaderRow(4, "token", NOON)})
     state = state_of(log, publishers, NOON, HOUR, readers=readers, keeper=keeper)
-    assert newer_bytes(state, CONVERTER, legacy=False) == 0
+    without, used = vars(state).copy(), newer_bytes(state, CONVERTER, legacy=False)
+    del without["retained"]
+    assert sizes(state, without) == used
+    state.retained = True
+    assert sizes(state, without) == newer_bytes(state, CONVERTER, legacy=False), "measured never"
+
+
+def sizes(state: WorkflowStreamState, other: Any) -> int:
+    """By how much the one is larger."""
+    one, two = (Measure(CONVERTER, 0).size([each]) for each in (state, other))
+    return one - two
 
 
 # --- retention and named readers
@@ -295,13 +319,35 @@ def test_a_state_without_them_has_none_and_what_cannot_be_is_left_out() -> None:
         assert len(carried_readers(state, 9)) == 0
         assert carried_keeper(state, Retention(), Log(), NOON) is None
     fresh = state_of(Log(), Publishers(), NOON, HOUR, readers=Readers())
-    assert (fresh.retention, fresh.times, fresh.readers) == (None, None, None)
+    assert (fresh.retention, fresh.retained, fresh.times, fresh.readers) == (None,) * 4
     bad = WorkflowStreamState(retention=7, times={"no": 1}, readers="none")
     assert carried_retention(bad) is None
     assert len(carried_readers(bad, 9)) == 0
     keeper = carried_keeper(bad, Retention(max_age=HOUR), stream_of([], 3)[0], NOON)
     assert keeper is not None
     assert keeper.times == []
+
+
+@pytest.mark.parametrize("said", [Retention(max_items=5), Retention()])
+async def test_that_retain_said_what_is_kept_is_carried_and_is_nothing_to_the_peer(
+    said: Retention,
+) -> None:
+    stream = HostedStream(now=NOON, keeper=None)
+    assert not stream.retained
+    stream.keep(said, NOON)
+    told = state_of(Log(), Publishers(), NOON, HOUR, keeper=stream.keeper, retained=stream.retained)
+    state = await over_the_wire(told, WorkflowStreamState)
+    assert (was_retained(state), carried_retention(state)) == (True, said or None)
+    theirs = await over_the_wire(state, peer.WorkflowStreamState)
+    assert not was_retained(await over_the_wire(theirs, WorkflowStreamState))
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"retained": 1}, {"retained": "x"}, {"retained": True, "retention": 7}]
+)
+async def test_what_cannot_be_was_not_said_by_retain(fields: dict[str, Any]) -> None:
+    assert not was_retained(await over_the_wire(fields, WorkflowStreamState))
+    assert not was_retained(None)
 
 
 def test_what_fits_into_the_next_run_passes_as_it_is() -> None:
@@ -423,6 +469,46 @@ def test_asked_to_truncate_it_drops_as_many_of_the_oldest_as_it_must_and_few_mor
     assert handed.base_offset == stream.log.base_offset > 10
     assert stream.log.end_offset == 50
     assert 18 <= len(stream.log) <= 25
+
+
+def far_too_large() -> HostedStream:
+    """A log of many small items that are much alike: packed, it fits."""
+    stream = HostedStream(Log(10), Publishers(), now=NOON, limits=SMALL)
+    for n in range(3_000):
+        stream.append(encode_item("t", {"percent": n % 100}, CONVERTER), NOON)
+    return stream
+
+
+def logs_built(stream: HostedStream, build: Any = lambda state: [state]) -> tuple[Any, list[Any]]:
+    """The state that was handed over, and the logs of all that were tried."""
+    tried = []
+
+    def state(log: Log, packed: bool) -> WorkflowStreamState:
+        made = state_of(log, stream.publishers, NOON, HOUR, limits=stream.limits, packed=packed)
+        tried.append(made.log)
+        return made
+
+    [handed] = arguments(stream, build, CONVERTER, state)
+    return handed, tried
+
+
+def test_of_a_log_that_is_far_too_large_only_the_beginning_is_written_unpacked() -> None:
+    """All of it took two seconds for 100,000 items, and no task of a workflow may take longer."""
+    stream = far_too_large()
+    assert stream.log.size > 4 * SMALL.state_bytes
+    handed, tried = logs_built(stream)
+    assert list(restore(handed)[0]) == list(stream.log)
+    assert type(handed.log) is str
+    assert max(len(log) for log in tried if type(log) is list) < 1_000
+
+
+def test_where_the_beginning_fits_all_of_it_is_measured() -> None:
+    """An author's `build_args`, or a converter, may make less of it than its items say."""
+    stream = far_too_large()
+    handed, _ = logs_built(
+        stream, lambda state: [WorkflowStreamState(state.log[-2:], state.base_offset)]
+    )
+    assert [entry["offset"] for entry in handed.log] == [3_008, 3_009]
 
 
 def test_where_truncating_does_not_help_nothing_is_truncated() -> None:

@@ -215,6 +215,7 @@ class FlowInput:
     signals: int = 8_000  # from here on, it rolls over
     history_bytes: int = 4 * 1024 * 1024
     state_bytes: int = 1_000_000
+    insists: bool = False  # on what it keeps, in each run
 
 
 @workflow.defn
@@ -231,15 +232,15 @@ class FlowHub:
             history_events=50_000,
             state_bytes=input.state_bytes,
         )
-        # Only in its first run: the next ones go on with what the state says.
+        # Mostly only in its first run: the next ones go on with what the state says.
         first = input.stream_state is None
         self.stream = ours.WorkflowStream(
             input.stream_state,
             limits=limits if first else None,
-            retention=keep if first and keep else None,
+            retention=keep if (first or input.insists) and keep else None,
         )
         self.input = input
-        self.closed = self.busy = False
+        self.closed = self.busy = self.stopped = False
         self.readied = 0
         self.error = ""
 
@@ -277,6 +278,16 @@ class FlowHub:
     @workflow.update
     async def retain(self, max_items: int | None) -> None:
         self.stream.retain(ours.Retention(max_items=max_items))
+
+    @workflow.update
+    async def work(self) -> str:
+        """Goes on until it is told to stop; a roll-over waits for it."""
+        await workflow.wait_condition(lambda: self.stopped)
+        return "done"
+
+    @workflow.signal
+    def stop(self) -> None:
+        self.stopped = True
 
     @workflow.query
     def waits_for_ready(self) -> bool:

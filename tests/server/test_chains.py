@@ -20,6 +20,7 @@ from streamlib import StreamChangedError, Subscription, WorkflowStreamClient
 from streamlib.client.registry import _kept
 from tests.server.chains import Attempts, Carrier
 from tests.server.conftest import Start
+from tests.server.passed_through import PassedThrough, Rolled
 from tests.server.reading import LIMIT, becomes, drain, take, told
 
 
@@ -124,6 +125,24 @@ async def test_what_was_carried_to_a_run_that_never_began_is_read_from_the_run_b
         for each in (live, late):
             assert (each.missed, each.status) == (0, WorkflowExecutionStatus.TERMINATED)
             assert each.stream_id == first
+
+
+async def test_a_workflow_file_that_passes_the_library_through_the_sandbox_rolls_over(
+    client: Client, task_queue: str
+) -> None:
+    """With `from __future__ import annotations`, and by one name only: `streamlib`."""
+    workflow_id = f"passed-through-{task_queue}"
+    async with Worker(client, task_queue=task_queue, workflows=[PassedThrough]):
+        handle = await client.start_workflow(
+            PassedThrough.run, Rolled(), id=workflow_id, task_queue=task_queue
+        )
+        try:
+            async with WorkflowStreamClient.create(client, workflow_id) as stream:
+                stream.topic("t").publish("a")
+            assert await asyncio.wait_for(handle.result(), LIMIT) == 1
+        except BaseException:
+            await client.get_workflow_handle(workflow_id).terminate()
+            raise
 
 
 async def test_the_clients_interceptors_see_what_goes_through_its_own_calls(

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from temporalio.client import Client, WorkflowHistory
+from temporalio.client import Client, WorkflowHistory, WorkflowUpdateStage
 from temporalio.worker import Replayer
 
 from streamlib import (
@@ -21,7 +21,7 @@ from streamlib import (
 from streamlib.wire.shapes import READER_SIGNAL
 from tests.server import hosts
 from tests.server.conftest import Start
-from tests.server.reading import becomes, take, told
+from tests.server.reading import LIMIT, becomes, take, told
 from tests.wire.test_flow import JOIN, junk
 
 
@@ -57,6 +57,33 @@ async def test_a_stream_keeps_so_much_and_says_so_also_after_it_rolled_over(
     await hub.execute_update("retain", None)
     assert (await stream.describe()).retention is None
     history = await client.get_workflow_handle(hub.id, run_id=first).fetch_history()
+    await Replayer(workflows=[hosts.FlowHub]).replay_workflow(
+        WorkflowHistory.from_json(hub.id, history.to_json())
+    )
+
+
+@pytest.mark.parametrize("worker", ["no cache"], indirect=True)
+async def test_what_retain_said_outlasts_a_constructor_that_says_another(
+    client: Client, start: Start
+) -> None:
+    hub = await start(hosts.FlowHub, hosts.FlowInput(max_items=5, signals=1, insists=True))
+    stream = stream_of(client, hub)
+
+    async def kept_after_a_roll_over() -> int | None:
+        before = await run_id(hub)
+        stream.topic("t").publish("a")
+        await stream.flush()
+        await becomes(lambda: run_id(hub), lambda now: now != before)
+        kept = (await stream.describe()).retention
+        return None if kept is None else kept.max_items
+
+    assert await kept_after_a_roll_over() == 5
+    for said in (8, None, 9):
+        await hub.execute_update("retain", said)
+        assert await kept_after_a_roll_over() == said
+        last = await run_id(hub)
+        assert await kept_after_a_roll_over() == said, "and in the run after"
+    history = await client.get_workflow_handle(hub.id, run_id=last).fetch_history()
     await Replayer(workflows=[hosts.FlowHub]).replay_workflow(
         WorkflowHistory.from_json(hub.id, history.to_json())
     )
@@ -187,6 +214,21 @@ async def test_a_roll_over_waits_until_all_is_ready_and_never_in_a_handler(
     await becomes(lambda: hub.query("waits_for_ready"))
     await hub.signal("close")
     assert await hub.result() == "rolled 1 times", "also while it waits to be ready"
+
+
+async def test_what_ends_the_run_while_a_roll_over_waits_for_handlers_ends_it_instead(
+    client: Client, start: Start
+) -> None:
+    hub = await start(hosts.FlowHub, hosts.FlowInput(signals=1))
+    stream = stream_of(client, hub)
+    work = await hub.start_update("work", wait_for_stage=WorkflowUpdateStage.ACCEPTED)
+    stream.topic("t").publish("a")
+    await stream.flush()
+    await becomes(lambda: hub.query("waits_for_ready"))
+    await hub.signal("close")
+    await hub.signal("stop")
+    assert await work.result() == "done"
+    assert await asyncio.wait_for(hub.result(), LIMIT) == "rolled 0 times"
 
 
 async def test_hostile_reader_signals_fail_no_task_and_lose_nothing(

@@ -152,7 +152,7 @@ async def test_a_run_that_obeyed_the_advice_replays_whatever_the_author_and_the_
 ) -> None:
     record = recorded("rolled-by-advice")
     other = StreamLimits(history_bytes=10**9, history_events=10**6, signals=5)
-    monkeypatch.setattr("streamlib.host.stream.DEFAULTS", other)
+    monkeypatch.setattr("streamlib.host.begin.DEFAULTS", other)
     for rolling in (hosts.SelfRollingHub, hosts.SelfRollingHubOfAnotherMind):
         assert as_recorded(await replayed("rolled-by-advice", [rolling]), record) == record
 
@@ -168,7 +168,7 @@ async def test_a_change_of_what_runs_began_with_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """So that the test above can fail: the same change, to what those runs go by."""
-    monkeypatch.setattr("streamlib.host.stream.LEGACY", StreamLimits(history_bytes=10**9))
+    monkeypatch.setattr("streamlib.host.begin.LEGACY", StreamLimits(history_bytes=10**9))
     with pytest.raises(workflow.NondeterminismError):
         await replayed("rolled-by-advice")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-from dataclasses import asdict
-from typing import Any
+import sys
+from dataclasses import asdict, is_dataclass
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given, settings
@@ -18,12 +19,14 @@ from temporalio.converter import DataConverter, PayloadConverter
 from streamlib.core.hosting import ANSWER_FRAME_BYTES
 from streamlib.core.limits import DEFAULTS, LEGACY, StreamLimits
 from streamlib.core.log import Item, Log
+from streamlib.core.retention import Retention
 from streamlib.errors import (
     InvalidTopicError,
     ItemEncodeError,
     ItemTooLargeError,
     MalformedInputError,
 )
+from streamlib.wire import shapes
 from streamlib.wire.encode import (
     answer_json,
     decode_payload,
@@ -521,3 +524,15 @@ def test_a_refused_batch_is_of_whom_it_says_if_it_says_so(
     args: Any, claimed: tuple[str, int]
 ) -> None:
     assert claimed_publisher(args) == claimed
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [each for each in vars(shapes).values() if is_dataclass(each)] + [StreamLimits, Retention],
+)
+def test_what_a_converter_makes_by_its_hints_needs_no_module_to_look_them_up_in(
+    shape: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A workflow's sandbox has none, where `streamlib` was passed through by that name."""
+    monkeypatch.delitem(sys.modules, shape.__module__)
+    assert get_type_hints(shape).keys() == shape.__dataclass_fields__.keys()  # type: ignore[attr-defined]
