@@ -29,6 +29,7 @@ from tests.fakes import (
     quiet,
     unavailable,
 )
+from tests.world.clock import simulated
 
 
 @pytest.fixture
@@ -481,6 +482,63 @@ async def test_a_reader_that_wants_few_pages_does_not_slow_the_others_down(host:
         assert await take(quick, 1) == [n]
     for reader in (slow, quick):
         await reader.aclose()
+
+
+@pytest.mark.parametrize("goes", [False, True])
+@simulated
+async def test_one_that_comes_while_a_slow_one_has_the_read_asleep_waits_for_no_cooldown_of_its(
+    goes: bool,
+) -> None:
+    host, now = FakeHost(), asyncio.get_running_loop().time
+    await asyncio.sleep(100)  # a clock that begins at 0 has a cooldown at the beginning
+    host.append(0)
+    slow = subscribe(host, poll_cooldown=timedelta(seconds=60))
+    reading = asyncio.create_task(all_of(slow))
+    for n in (1, 2):  # the second read waits out the cooldown
+        await asyncio.sleep(1)
+        host.append(n)
+    await asyncio.sleep(3)
+    asked = host.calls["read"]
+    quick = subscribe(host, from_offset="latest")
+    waiting = asyncio.create_task(take(quick, 1))
+    await asyncio.sleep(1)
+    if goes:
+        await slow.aclose()
+    for n in (3, 4):
+        began = now()
+        host.append(n)
+        assert await waiting == [n]
+        assert now() - began < 0.05
+        waiting = asyncio.create_task(take(quick, 1))
+        await asyncio.sleep(3)
+    assert host.calls["read"] - asked <= 7, "the slow one does not make anybody read for nothing"
+    began = now()
+    host.close()
+    with pytest.raises(StopAsyncIteration):
+        await waiting
+    assert now() - began < 0.1
+    await quick.aclose()
+    assert await reading == ([0] if goes else [0, 1, 2, 3, 4])
+
+
+@simulated
+async def test_alone_a_slow_one_keeps_its_cooldown_also_after_a_quick_one_has_left() -> None:
+    host = FakeHost()
+    await asyncio.sleep(100)
+    host.append(0)
+    slow = subscribe(host, poll_cooldown=timedelta(seconds=60))
+    reading = asyncio.create_task(all_of(slow))
+    await asyncio.sleep(1)
+    async with subscribe(host) as quick:
+        await take(quick, 1)
+    asked = host.calls["read"]
+    for n in range(1, 10):
+        host.append(n)
+        await asyncio.sleep(5)
+    assert host.calls["read"] - asked <= 1
+    await asyncio.sleep(120)
+    host.close()
+    assert await reading == [*range(10)]
 
 
 @pytest.mark.parametrize("end", [FakeHost.close, FakeHost.fail_and_retry])
