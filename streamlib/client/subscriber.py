@@ -105,9 +105,9 @@ class Subscription(Generic[T]):
         self._feed: Feed | None = None
         self._leave: Callable[[], None] | None = None
         self._page: deque[tuple[int, Item]] = deque()
-        self._page_end = 0
-        self._last_take = 0.0
+        self._page_end, self._last_take = 0, 0.0
         self._closed = self._ended = self._told_unread = self._started = self._reading = False
+        self._starting = asyncio.Lock()  # of two that start, the second finds it started
         self._status: WorkflowExecutionStatus | None = None
         _opened[next(_numbers)] = self
 
@@ -192,7 +192,7 @@ class Subscription(Generic[T]):
         """Start now, and return this subscription: find the stream, resolve "latest".
 
         `async with` does so, and so does the first read. Call it where the moment matters:
-        "latest" means the end at this moment.
+        "latest" means the end at this moment. Beside another start it waits for that one.
 
         Raises:
             StreamNotFoundError: There is no such workflow.
@@ -203,11 +203,14 @@ class Subscription(Generic[T]):
             NameLostError: Another one has joined under the name in this moment.
             CancelledError: Cancelled; it can be started again.
         """
-        if self._started or self._closed:
-            return self
-        feed = self._join()
+        async with self._starting:
+            if not (self._started or self._closed):
+                await self._start(self._join())
+        return self
+
+    async def _start(self, feed: Feed) -> None:
         if not await feed.source.is_found():  # closed meanwhile
-            return self
+            return
         if self._expected_id is not None:
             actual = await feed.source.identify()
             if self._expected_id != actual:
@@ -216,11 +219,10 @@ class Subscription(Generic[T]):
         if self._named is not None:
             assert self._leave is not None
             if not await self._named.join(feed, self._leave):  # closed meanwhile
-                return self
+                return
         elif self._latest:
             self._cursor.pass_over(await feed.source.latest())
         self._started = True
-        return self
 
     async def commit(self, position: int | None = None) -> None:
         """Tell the stream now that all before `position` was handled, and return when it knows.

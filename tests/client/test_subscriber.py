@@ -30,6 +30,7 @@ from streamlib.errors import (
 from tests.fakes import (
     WORKFLOW_ID,
     Blocked,
+    BlockedReply,
     FakeHost,
     FakeTransport,
     Fault,
@@ -769,6 +770,42 @@ async def test_a_start_that_was_cancelled_can_be_made_again(host: FakeHost, call
     blocked.release()
     await items.start()
     assert items.position == 2, "it starts when it starts, not when it was first tried"
+    await items.aclose()
+
+
+async def test_a_start_beside_a_reading_task_skips_nothing(host: FakeHost) -> None:
+    host.append("old")
+    items, late = subscribe(host, from_offset="latest"), BlockedReply()
+    host.faults["read"] = [late]
+    starting = asyncio.create_task(items.start())
+    await asyncio.wait_for(late.reached.wait(), 5)
+    host.append("a")
+    reading = asyncio.create_task(take(items, 3))
+    await quiet()
+    host.append("b", "c")
+    await quiet()
+    late.release()
+    assert await starting is items
+    assert await reading == ["a", "b", "c"]
+    assert (items.position, items.missed) == (4, 0)
+    await items.aclose()
+
+
+async def test_of_two_that_start_the_second_starts_when_the_first_is_cancelled(
+    host: FakeHost,
+) -> None:
+    host.append("old")
+    items, never = subscribe(host, from_offset="latest"), Blocked()
+    host.faults["read"] = [never]
+    starting = asyncio.create_task(items.start())
+    await asyncio.wait_for(never.reached.wait(), 5)
+    reading = asyncio.create_task(take(items, 1))
+    await quiet()
+    starting.cancel()
+    never.release()
+    await happens(lambda: not items.awaits_latest)
+    host.append("new")
+    assert await reading == ["new"]
     await items.aclose()
 
 
