@@ -227,7 +227,8 @@ class Subscription(Generic[T]):
     async def commit(self, position: int | None = None) -> None:
         """Tell the stream now that all before `position` was handled, and return when it knows.
 
-        Not needed: it is told every five seconds, and at the close. It waits for its turn.
+        Not needed: it is told every five seconds, and at the close. It waits for its turn, and then
+        asks the stream (one query) whether it knows.
 
         Args:
             position: None: all that was handled, which an item is when the next is asked for. The
@@ -236,8 +237,11 @@ class Subscription(Generic[T]):
         Raises:
             RuntimeError: It has no name, or has not started.
             InvalidCommitError: The position is before what was committed, or beyond what was read.
-            NameLostError: Another reader has the name now.
-            StreamUnavailableError: No answer; it is told later.
+            NameLostError: Another reader has the name now: it was refused, and this one has ended.
+            StreamUnavailableError: No answer, of the server or a worker. What the server did not
+                take is told later.
+            StreamNotFoundError: The workflow has closed, and takes no commits.
+            StreamChangedError: The workflow hosts another log by now, which knows nothing of it.
             CancelledError: Cancelled; it is told later.
         """
         if self._named is None or self._feed is None:

@@ -485,6 +485,72 @@ def test_two_that_join_in_the_same_moment_do_not_both_have_the_name() -> None:
     live(living)
 
 
+def test_an_explicit_commit_of_who_has_lost_the_name_says_so_and_the_reader_ends() -> None:
+    async def living(host: FakeHost) -> None:
+        host.append(*"abc")
+        older, newer = subscribe(host), subscribe(host)
+        await take(older, 1)
+        await asyncio.sleep(COMMIT_EVERY + 1)
+        await newer.start()
+        with pytest.raises(NameLostError, match="another reader has joined"):
+            await older.commit(1)
+        assert position(host) == 0
+        with pytest.raises(NameLostError):
+            await anext(older)
+        with pytest.raises(StopAsyncIteration):
+            await anext(older)
+        assert await take(newer, 1) == ["a"]
+        await newer.commit(1)
+        assert position(host) == newer.committed == 1
+
+    live(living)
+
+
+def test_an_explicit_commit_costs_one_query_and_waits_no_longer_than_it_says() -> None:
+    async def living(host: FakeHost) -> None:
+        host.append(*"abc")
+        items, loop = subscribe(host), asyncio.get_running_loop()
+        await take(items, 1)
+        await asyncio.sleep(3 * COMMIT_EVERY)
+        asked = host.calls["describe"]
+        await items.commit(1)
+        assert (host.calls["describe"], position(host)) == (asked + 1, 1)
+        await take(items, 1)
+        await asyncio.sleep(3 * COMMIT_EVERY)
+        host.faults["describe"], began = [unavailable()] * 100, loop.time()
+        with pytest.raises(StreamUnavailableError):
+            await items.commit(2)
+        assert loop.time() - began < 20
+        assert (position(host), items.committed) == (2, 2), "it was told all the same"
+
+    live(living)
+
+
+def test_an_explicit_commit_to_another_log_or_to_none_says_so() -> None:
+    async def living(host: FakeHost) -> None:
+        host.append(*"abc")
+        items = subscribe(host)
+        await take(items, 1)
+        host.fail_and_retry()
+        with pytest.raises(StreamChangedError):
+            await items.commit(1)
+        host.close()
+        with pytest.raises(StreamChangedError):
+            await items.commit(1)
+
+    async def closing(host: FakeHost) -> None:
+        host.append(*"abc")
+        items = subscribe(host)
+        await take(items, 1)
+        host.close()
+        with pytest.raises(StreamNotFoundError):
+            await items.commit(1)
+        assert await take(items, 2) == ["b", "c"]
+
+    live(living)
+    live(closing)
+
+
 def test_a_name_that_was_forgotten_is_told_as_that() -> None:
     async def living(host: FakeHost) -> None:
         host.append("a")
