@@ -326,7 +326,8 @@ class WorkflowStreamClient:
             name: Under which the stream keeps how far it has come, and it resumes there;
                 `from_offset` is where a new name begins. An item counts as handled when the next is
                 asked for, so each is handled at least once. A name is for one reader: the last to
-                join has it, and the one before gets `NameLostError`.
+                join has it, and the one before gets `NameLostError`. A workflow that has closed is
+                read on from there to its end, and keeps nothing any more.
             rewind: With a name: begin at this offset, also where that is further back.
 
         Raises:

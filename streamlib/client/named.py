@@ -104,6 +104,8 @@ class NamedReader:
     async def join(self, feed: Feed, leave: Callable[[], None]) -> bool:
         """Take the name, and move the cursor to where it stands; False if it was closed meanwhile.
 
+        A workflow that has closed takes nobody in, but can be read from there.
+
         Args:
             leave: Called when the name is lost.
 
@@ -113,6 +115,7 @@ class NamedReader:
             InvalidCommitError: It would begin beyond the end.
             NameLostError: Another one has joined in this moment.
             StreamChangedError: The workflow hosts another log by now.
+            StreamNotFoundError: It closed just now; or the run that the handle names has.
         """
         joining = self._begin(self._join(feed))
         try:
@@ -121,9 +124,11 @@ class NamedReader:
             joining.cancel()
         if joining.cancelled():
             return False
-        self.committed = self._handled = joining.result()
-        self._cursor.pass_over(self.committed)
-        self._leave = leave
+        self._handled = joining.result()
+        self._cursor.pass_over(self._handled)
+        if not self._has_joined:
+            return True
+        self.committed, self._leave = self._handled, leave
         self._begin(self._keep(feed))
         return True
 
@@ -153,9 +158,12 @@ class NamedReader:
             InvalidCommitError: It is before what was committed, or beyond what was read.
             NameLostError: The name is ours no longer.
             StreamChangedError: The workflow hosts another log by now.
+            StreamNotFoundError: It has closed.
         """
         if self.failure is not None:
             raise self.failure
+        if not self._has_joined:
+            raise StreamNotFoundError(feed.workflow_id, "it had closed, and takes no commits")
         if position is not None:
             self._handled = max(self._handled, self._that_can_be(position))
         async with self._sending:
@@ -200,9 +208,15 @@ class NamedReader:
         if type(asked) is not int or not 0 <= wanted <= end:
             raise InvalidCommitError(self.name, asked, row.position if row else 0, end)
         self._stream_id = about.stream_id
-        await self._tell(feed, "join", min(begins, end))
-        if self._rewind is not None:
-            await self._tell(feed, "rewind", wanted)
+        begins = min(begins, end)
+        try:
+            await self._tell(feed, "join", begins)
+            if self._rewind is not None:
+                await self._tell(feed, "rewind", wanted)
+        except StreamNotFoundError as error:
+            await self._find_closed(feed, error)
+            self.committed = begins
+            return wanted
         about = await self._describe(feed, feed.ask)
         row = self._row(about)
         if about.stream_id != self._stream_id:
@@ -215,6 +229,15 @@ class NamedReader:
             raise NameLostError(feed.workflow_id, self.name, _REPLACED)
         self._has_joined = True
         return row.position
+
+    async def _find_closed(self, feed: Feed, error: StreamNotFoundError) -> None:
+        """It has closed, since it described itself: see that what is read is the same log."""
+        if feed.source.transport.pinned_run_id:  # the log may go on in the next run
+            reason = "that run has closed, and takes no names: read it without one"
+            raise StreamNotFoundError(feed.workflow_id, reason) from error
+        actual = await feed.source.identify()
+        if actual != self._stream_id:
+            raise StreamChangedError(feed.workflow_id, actual, str(self._stream_id)) from error
 
     async def _keep(self, feed: Feed) -> None:
         """Commit, and look whether the name is lost, until it is, or the stream has ended."""

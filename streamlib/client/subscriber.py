@@ -192,10 +192,12 @@ class Subscription(Generic[T]):
         """Start now, and return this subscription: find the stream, resolve "latest".
 
         `async with` does so, and so does the first read. Call it where the moment matters:
-        "latest" means the end at this moment. Beside another start it waits for that one.
+        "latest" means the end at this moment. Beside another start it waits for that one. A name
+        whose workflow has closed is resumed too, but keeps nothing any more: `committed` stays.
 
         Raises:
-            StreamNotFoundError: There is no such workflow.
+            StreamNotFoundError: There is no such workflow; or, by name, it closed just now, or the
+                handle names a run that has closed.
             StreamChangedError: It hosts another stream than the `stream_id` that was given.
             NamesUnsupportedError: It was opened by name, and the host knows none.
             TooManyReadersError: The name would be one more than the stream keeps.

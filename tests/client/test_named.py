@@ -610,6 +610,83 @@ def test_a_closed_stream_is_read_to_its_end_though_it_takes_no_commits() -> None
     live(living)
 
 
+def test_a_name_is_resumed_also_when_its_workflow_has_closed_and_stays_where_it_was() -> None:
+    async def living(host: FakeHost) -> None:
+        host.append(*"abcd")
+        async with subscribe(host) as items:
+            assert await take(items, 2) == ["a", "b"]
+        host.close()
+        told_before = len(host.told)
+        for options, read in (
+            ({}, "bcd"),
+            ({"rewind": 3}, "d"),
+            ({"rewind": 0}, "abcd"),
+            ({"name": "new", "from_offset": 2}, "cd"),
+            ({"name": "last", "from_offset": "latest"}, ""),
+        ):
+            items = subscribe(host, **{"name": "billing", **options})
+            stood = 1 if items.name == "billing" else 4 - len(read)
+            async with items:
+                assert "".join(await read_slowly(items, 1)) == read
+                assert items.committed == stood
+                with pytest.raises(StreamNotFoundError, match="closed"):
+                    await items.commit()
+            assert items.status is not None
+        assert position(host) == 1
+        with pytest.raises(InvalidCommitError):
+            await subscribe(host, rewind=5).start()
+        assert {each["action"] for each in host.told[told_before:]} <= {"join"}
+
+    live(living)
+
+
+def test_a_stream_that_closes_between_the_join_and_the_rewind_is_read_from_there() -> None:
+    async def living(host: FakeHost) -> None:
+        host.append(*"abc")
+        hear = host.hear
+
+        def hear_and_close(reader: dict[str, Any]) -> None:
+            hear(reader)
+            host.close()
+
+        host.hear = hear_and_close  # type: ignore[method-assign]
+        items = subscribe(host, rewind=1)
+        assert await read_slowly(items, 0) == ["b", "c"]
+
+    live(living)
+
+
+def test_of_a_handle_that_names_a_closed_run_no_name_is_resumed() -> None:
+    async def living(host: FakeHost) -> None:
+        def open_feed() -> Any:
+            transport = FakeTransport(host)
+            transport.pinned_run_id = "run-1"
+            return shared_feed(host.key, lambda: transport)
+
+        host.append("a")
+        host.close()
+        items = Subscription[Any](
+            open_feed, PayloadConverter.default, [], 0, workflow_id=WORKFLOW_ID, name="billing"
+        )
+        with pytest.raises(StreamNotFoundError, match="read it without one"):
+            await items.start()
+
+    live(living)
+
+
+def test_a_name_that_stands_in_another_log_than_the_one_that_is_read_is_not_resumed() -> None:
+    async def living(host: FakeHost) -> None:
+        host.append("a")
+        plain = subscribe(host, None)
+        await take(plain, 1)
+        host.fail_and_retry()
+        host.close()  # the feed has not heard of it
+        with pytest.raises(StreamChangedError):
+            await subscribe(host).start()
+
+    live(living)
+
+
 def test_a_log_that_was_replaced_is_read_to_its_end_and_gets_no_commits() -> None:
     async def living(host: FakeHost) -> None:
         host.append(*range(20))
