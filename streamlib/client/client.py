@@ -331,7 +331,7 @@ class WorkflowStreamClient:
             rewind: With a name: begin at this offset, also where that is further back.
 
         Raises:
-            InvalidOffsetError: `from_offset` is negative or no whole number.
+            InvalidOffsetError: `from_offset` is negative, beyond 2**63 - 1, or no whole number.
             InvalidReaderNameError: The name is empty, no string, or too long; or there is none, and
                 `rewind` was given.
             InvalidTopicError: A topic's name is empty or no string.

@@ -30,6 +30,7 @@ from streamlib.core.cursor import Cursor
 from streamlib.core.log import Item, Page
 from streamlib.core.window import Seat
 from streamlib.errors import (
+    InvalidOffsetError,
     ItemDecodeError,
     MalformedInputError,
     OffsetTruncatedError,
@@ -43,6 +44,7 @@ T = TypeVar("T")
 _opened: weakref.WeakValueDictionary[int, Subscription[Any]] = weakref.WeakValueDictionary()
 _numbers = itertools.count()
 
+_MOST_OFFSET = 2**63 - 1  # that the wire carries
 _UPDATE_COOLDOWN = 0.1  # seconds between poll updates, each of which is written to history
 
 
@@ -92,7 +94,7 @@ class Subscription(Generic[T]):
         self._converter = converter
         self._topics = frozenset(topics)
         self._latest = from_offset == "latest"
-        self._cursor = Cursor(0 if from_offset == "latest" else from_offset)
+        self._cursor = Cursor(0 if from_offset == "latest" else _checked(from_offset))
         begins = None if self._latest else self.position
         # Who rewinds must have a name.
         self._named = NamedReader(name, begins, rewind) if (name, rewind) != (None, None) else None
@@ -421,6 +423,12 @@ class Subscription(Generic[T]):
             return self._converter.from_payload(payload, self._result_type)
         except Exception as error:
             raise ItemDecodeError(offset, item.topic, f"{type(error).__name__}: {error}") from error
+
+
+def _checked(from_offset: int) -> int:
+    if type(from_offset) is int and from_offset > _MOST_OFFSET:
+        raise InvalidOffsetError(from_offset)
+    return from_offset  # the cursor checks the rest
 
 
 def open_subscriptions(workflow_id: str) -> list[Subscription[Any]]:

@@ -167,7 +167,16 @@ async def test_beyond_the_end_it_waits_and_does_not_disturb_the_others(host: Fak
         assert ((await first).offset, (await second).offset) == (4, 2)
 
 
-@pytest.mark.parametrize("offset", [-1, 1.5, True])
+async def test_at_the_last_offset_of_all_it_waits(host: FakeHost) -> None:
+    host.append(0)
+    async with subscribe(host, from_offset=2**63 - 1) as items:
+        waiting = await waits(host, items)
+        host.append(1)
+        await quiet()
+        assert not waiting.done()
+
+
+@pytest.mark.parametrize("offset", [-1, 1.5, True, 2**63, 10**100])
 def test_what_is_no_offset_raises_at_once(host: FakeHost, offset: Any) -> None:
     with pytest.raises(InvalidOffsetError):
         subscribe(host, from_offset=offset)
