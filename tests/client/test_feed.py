@@ -7,6 +7,7 @@ import contextlib
 import gc
 import itertools
 import random
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -145,6 +146,37 @@ def test_each_event_loop_has_a_feed_of_its_own(host: FakeHost) -> None:
     with ThreadPoolExecutor(2) as threads:
         runs = [threads.submit(asyncio.run, read_two()) for _ in range(2)]
         assert [run.result(5) for run in runs] == [[0, 1], [0, 1]]
+
+
+# What asyncio has to say of tasks that a closed loop left behind.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_feed_whose_loop_was_closed_over_it_goes_when_the_next_one_comes() -> None:
+    async def leave_open() -> None:
+        host = FakeHost()
+        host.append(0)
+        items = subscribe(host)
+        await take(items, 1)
+        left.append(weakref.ref(running_feeds()[0]))
+        waiting.append(asyncio.ensure_future(anext(items)))
+        await asyncio.sleep(0.01)
+
+    async def come() -> None:
+        host = FakeHost()
+        host.append(0)
+        async with subscribe(host) as items:
+            assert await take(items, 1) == [0]
+
+    left, waiting = list[weakref.ref[Any]](), list[Any]()
+    for _ in range(3):
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(leave_open())
+        loop.close()
+        waiting.clear()
+    del loop
+    gc.collect()
+    asyncio.run(come())
+    gc.collect()
+    assert [reference() for reference in left] == [None] * 3
 
 
 async def test_the_watch_starts_again_where_the_run_is_when_it_was_interrupted(
