@@ -617,14 +617,15 @@ def test_a_name_is_resumed_also_when_its_workflow_has_closed_and_stays_where_it_
             assert await take(items, 2) == ["a", "b"]
         host.close()
         told_before = len(host.told)
-        for options, read in (
+        ways: list[tuple[dict[str, Any], str]] = [
             ({}, "bcd"),
             ({"rewind": 3}, "d"),
             ({"rewind": 0}, "abcd"),
             ({"name": "new", "from_offset": 2}, "cd"),
             ({"name": "last", "from_offset": "latest"}, ""),
-        ):
-            items = subscribe(host, **{"name": "billing", **options})
+        ]
+        for options, read in ways:
+            items = subscribe(host, **options)
             stood = 1 if items.name == "billing" else 4 - len(read)
             async with items:
                 assert "".join(await read_slowly(items, 1)) == read
