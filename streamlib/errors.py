@@ -31,14 +31,14 @@ class Cause(Enum):
 
 @dataclass(eq=False)
 class InvalidOffsetError(StreamError, ValueError):
-    """An offset that no log could ever have: negative, or not a whole number."""
+    """An offset that no log could ever have: negative, beyond 2**63 - 1, or no whole number."""
 
     offset: object
 
     def __str__(self) -> str:
         return (
-            f"{shown(self.offset)} is not an offset. Offsets are whole numbers from 0 on; "
-            "0 means the oldest item there is."
+            f"{shown(self.offset)} is not an offset. Offsets are whole numbers from 0 on, up to "
+            "2**63 - 1; 0 means the oldest item there is."
         )
 
 

@@ -133,7 +133,7 @@ CLASSIC = [
     Mutant(
         "resume off by one",
         "streamlib/client/subscriber.py",
-        'Cursor(0 if from_offset == "latest" else from_offset)',
+        'Cursor(0 if from_offset == "latest" else _checked(from_offset))',
         'Cursor(0 if from_offset == "latest" else from_offset and from_offset + 1)',
         WORLD,
     ),
@@ -495,7 +495,7 @@ FLOW = [
     Mutant(
         "the reader that lost its name is not told",
         "streamlib/client/named.py",
-        "raise NameLostError(feed.workflow_id, self.name, reason)",
+        "raise NameLostError(workflow_id, self.name, reason)",
         "return",
         "tests/client/test_named.py",
     ),

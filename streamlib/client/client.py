@@ -65,7 +65,7 @@ class WorkflowStreamClient:
                 wrapped; if it names a run, reading starts in that run.
             client: Reads, and its payload converter encodes and decodes items. None: the
                 handle's own client reads, and the default converter is used.
-            batch_interval: How often buffered items are sent, inside `async with`.
+            batch_interval: How often buffered items are sent, inside `async with`; above 0.
             max_batch_size: Items a batch holds at most; a full one is sent at once. None: bytes
                 alone bound a batch.
             max_retry_duration: How long a batch is retried before it is dropped with a
@@ -79,7 +79,7 @@ class WorkflowStreamClient:
 
         Raises:
             TypeError: Neither `client` is given nor does the handle have one.
-            ValueError: One of these is below 1.
+            ValueError: One of these sizes is below 1, or the batch interval is not above 0.
         """
         reader: Client | None = client or getattr(handle, "_client", None)
         if reader is None:
@@ -326,11 +326,12 @@ class WorkflowStreamClient:
             name: Under which the stream keeps how far it has come, and it resumes there;
                 `from_offset` is where a new name begins. An item counts as handled when the next is
                 asked for, so each is handled at least once. A name is for one reader: the last to
-                join has it, and the one before gets `NameLostError`.
+                join has it, and the one before gets `NameLostError`. A workflow that has closed is
+                read on from there to its end, and keeps nothing any more.
             rewind: With a name: begin at this offset, also where that is further back.
 
         Raises:
-            InvalidOffsetError: `from_offset` is negative or no whole number.
+            InvalidOffsetError: `from_offset` is negative, beyond 2**63 - 1, or no whole number.
             InvalidReaderNameError: The name is empty, no string, or too long; or there is none, and
                 `rewind` was given.
             InvalidTopicError: A topic's name is empty or no string.

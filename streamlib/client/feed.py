@@ -18,6 +18,7 @@ import logging
 import weakref
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from temporalio.api.history.v1 import HistoryEvent
@@ -132,21 +133,24 @@ class Feed:
     def _admit(self, guest: object, seat: Seat | None) -> Callable[[], None]:
         token, loop = object(), asyncio.get_running_loop()
         self._guests[token] = None
-
-        def leave() -> None:
-            self._guests.pop(token, None)
-            if seat is not None:
-                self.newest.dismiss(seat)
-            if not self._guests:
-                self.stop()
-            self.ring()  # for the one that leaves, if it waits
+        # Not held by the finalizer: in a loop that was closed it may hold the guest that waits.
+        leave = weakref.WeakMethod(self._dismiss)
 
         def gone() -> None:  # a finalizer runs anywhere
-            with contextlib.suppress(RuntimeError):  # the loop is closed: so is the feed
-                loop.call_soon_threadsafe(leave)
+            if (dismiss := leave()) is not None:
+                with contextlib.suppress(RuntimeError):  # the loop is closed: so is the feed
+                    loop.call_soon_threadsafe(dismiss, token, seat)
 
         weakref.finalize(guest, gone).atexit = False
-        return leave
+        return partial(self._dismiss, token, seat)
+
+    def _dismiss(self, token: object, seat: Seat | None) -> None:
+        self._guests.pop(token, None)
+        if seat is not None:
+            self.newest.dismiss(seat)
+        if not self._guests:
+            self.stop()
+        self.ring()  # for the one that leaves, if it waits
 
     def stop(self) -> list[asyncio.Task[Any]]:
         """End all waiting and reading, and return what is being ended.
@@ -199,6 +203,7 @@ class Feed:
         self.ring()
 
     async def _run_until_over(self, when_over: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
         try:
             run = await self._describe(self._transport.pinned_run_id)
             self.source.found(run)
@@ -215,11 +220,12 @@ class Feed:
         except Exception as error:
             self.source.failure = error
         finally:
-            when_over()
-            self.source.found(None)
-            self._patience.work_done()
-            self.newest.wake_all()
-            self._tell()
+            if not loop.is_closed():  # else the garbage collector ends it, and nobody is left
+                when_over()
+                self.source.found(None)
+                self._patience.work_done()
+                self.newest.wake_all()
+                self._tell()
 
     async def _follow_chain(self, run: Run) -> WorkflowExecutionStatus:
         """Follow the chain of runs to the end of its log, and return how that came."""

@@ -3,6 +3,7 @@
     probe   describe: does the host know names?     no -> raise, and nothing was sent
     join    signal, with a token                    then describe: is it ours? where does it stand?
     keep    while something happens: commit what was handled, and look whether the name is lost
+    commit  told at once, and looked at at once: what is refused shows
     close   one last commit
 
 Commits are signals, of which a run has 10,000: so there is one every five seconds at most, and one
@@ -15,12 +16,14 @@ import asyncio
 import contextlib
 import uuid
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio.service import RPCError
 
 from streamlib.client.feed import Feed
+from streamlib.client.patience import patiently
 from streamlib.core.cursor import Cursor
 from streamlib.core.readers import MOST, Action, ReaderTold
 from streamlib.errors import (
@@ -43,6 +46,8 @@ from streamlib.wire.describe import (
 from streamlib.wire.flow import check_name
 
 R = TypeVar("R")
+Ask = Callable[[Callable[[timedelta], Awaitable[Any]]], Awaitable[Any]]
+"""How to ask: for as long as it takes, or not."""
 
 COMMIT_EVERY = 5.0
 """Seconds between two commits of a reader, at least."""
@@ -83,6 +88,7 @@ class NamedReader:
         self._stream_id: str | None = None
         self._handled = 0
         self._asking = self._has_joined = self._told_failure = False
+        self._leave: Callable[[], None] | None = None  # once it has joined
         self._sending = asyncio.Lock()
         self._last_commit = -COMMIT_EVERY
         self._news = asyncio.Event()
@@ -98,6 +104,8 @@ class NamedReader:
     async def join(self, feed: Feed, leave: Callable[[], None]) -> bool:
         """Take the name, and move the cursor to where it stands; False if it was closed meanwhile.
 
+        A workflow that has closed takes nobody in, but can be read from there.
+
         Args:
             leave: Called when the name is lost.
 
@@ -107,6 +115,7 @@ class NamedReader:
             InvalidCommitError: It would begin beyond the end.
             NameLostError: Another one has joined in this moment.
             StreamChangedError: The workflow hosts another log by now.
+            StreamNotFoundError: It closed just now; or the run that the handle names has.
         """
         joining = self._begin(self._join(feed))
         try:
@@ -115,9 +124,12 @@ class NamedReader:
             joining.cancel()
         if joining.cancelled():
             return False
-        self.committed = self._handled = joining.result()
-        self._cursor.pass_over(self.committed)
-        self._begin(self._keep(feed, leave))
+        self._handled = joining.result()
+        self._cursor.pass_over(self._handled)
+        if not self._has_joined:
+            return True
+        self.committed, self._leave = self._handled, leave
+        self._begin(self._keep(feed))
         return True
 
     def asks(self) -> None:
@@ -137,19 +149,35 @@ class NamedReader:
             raise self.failure
 
     async def commit(self, feed: Feed, position: int | None) -> None:
-        """Commit a position, when it is time for it; None: all that was handled.
+        """Commit a position, when it is time for it, and see that the stream knows; None: all.
+
+        The look is the answer: a query is answered when what was told before was heard. The server
+        acknowledges also what the stream then refuses.
 
         Raises:
             InvalidCommitError: It is before what was committed, or beyond what was read.
+            NameLostError: The name is ours no longer.
+            StreamChangedError: The workflow hosts another log by now.
+            StreamNotFoundError: It has closed.
         """
         if self.failure is not None:
             raise self.failure
+        if not self._has_joined:
+            raise StreamNotFoundError(feed.workflow_id, "it had closed, and takes no commits")
         if position is not None:
             self._handled = max(self._handled, self._that_can_be(position))
         async with self._sending:
             now = asyncio.get_running_loop().time()
             await asyncio.sleep(self._last_commit + COMMIT_EVERY - now)
             await self._commit(feed)
+        about = await self._describe(feed, patiently)
+        if about.stream_id != self._stream_id:
+            raise StreamChangedError(feed.workflow_id, str(self._stream_id), about.stream_id)
+        try:
+            self._look_at(about, feed.workflow_id)
+        except NameLostError as error:
+            self._lose(error)
+            raise
 
     async def close(self, feed: Feed | None) -> None:
         """Commit what was handled, once, if that can be; it waits for no server that is gone."""
@@ -170,7 +198,7 @@ class NamedReader:
     # What goes on.
 
     async def _join(self, feed: Feed) -> int:
-        about = await self._describe(feed)
+        about = await self._describe(feed, feed.ask)
         row, end = self._row(about), about.end_offset
         if row is None and len(about.readers or ()) >= MOST:
             raise TooManyReadersError(feed.workflow_id, self.name, MOST)
@@ -180,10 +208,16 @@ class NamedReader:
         if type(asked) is not int or not 0 <= wanted <= end:
             raise InvalidCommitError(self.name, asked, row.position if row else 0, end)
         self._stream_id = about.stream_id
-        await self._tell(feed, "join", min(begins, end))
-        if self._rewind is not None:
-            await self._tell(feed, "rewind", wanted)
-        about = await self._describe(feed)
+        begins = min(begins, end)
+        try:
+            await self._tell(feed, "join", begins)
+            if self._rewind is not None:
+                await self._tell(feed, "rewind", wanted)
+        except StreamNotFoundError as error:
+            await self._find_closed(feed, error)
+            self.committed = begins
+            return wanted
+        about = await self._describe(feed, feed.ask)
         row = self._row(about)
         if about.stream_id != self._stream_id:
             raise StreamChangedError(feed.workflow_id, self._stream_id, about.stream_id)
@@ -196,7 +230,16 @@ class NamedReader:
         self._has_joined = True
         return row.position
 
-    async def _keep(self, feed: Feed, leave: Callable[[], None]) -> None:
+    async def _find_closed(self, feed: Feed, error: StreamNotFoundError) -> None:
+        """It has closed, since it described itself: see that what is read is the same log."""
+        if feed.source.transport.pinned_run_id:  # the log may go on in the next run
+            reason = "that run has closed, and takes no names: read it without one"
+            raise StreamNotFoundError(feed.workflow_id, reason) from error
+        actual = await feed.source.identify()
+        if actual != self._stream_id:
+            raise StreamChangedError(feed.workflow_id, actual, str(self._stream_id)) from error
+
+    async def _keep(self, feed: Feed) -> None:
         """Commit, and look whether the name is lost, until it is, or the stream has ended."""
         feed.listeners.add(self._news.set)
         try:
@@ -204,10 +247,15 @@ class NamedReader:
         except StreamNotFoundError:
             return  # it has closed: what is left of it can be read all the same
         except (StreamError, RPCError) as error:
-            self.failure = error
-            leave()
+            self._lose(error)
         finally:
             feed.listeners.discard(self._news.set)
+
+    def _lose(self, error: Exception) -> None:
+        if self.failure is None:
+            self.failure = error
+            if self._leave is not None:
+                self._leave()
 
     async def _commit_and_look(self, feed: Feed) -> None:
         loop, looked = asyncio.get_running_loop(), feed.source.progress
@@ -219,7 +267,7 @@ class NamedReader:
                         await self._commit(feed)
                 if feed.source.progress != looked:
                     looked = feed.source.progress
-                    await self._look(feed)
+                    self._look_at(await self._describe(feed, feed.ask), feed.workflow_id)
             except StreamUnavailableError:
                 looked = -1  # once more
             await asyncio.sleep(began + LOOK_EVERY - loop.time())
@@ -252,13 +300,12 @@ class NamedReader:
             await feed.source.transport.tell(self._told("commit", position))
             self.committed = max(self.committed, position)
 
-    async def _look(self, feed: Feed) -> None:
+    def _look_at(self, about: StreamDescription, workflow_id: str) -> None:
         """See whether the name is ours still. A log that was replaced is read to its end."""
-        about = await self._describe(feed)
         row = self._row(about)
         if about.stream_id == self._stream_id and (row is None or row.token != self._token):
             reason = _FORGOTTEN if row is None else _REPLACED
-            raise NameLostError(feed.workflow_id, self.name, reason)
+            raise NameLostError(workflow_id, self.name, reason)
 
     async def _tell(self, feed: Feed, action: Action, position: int) -> None:
         told = self._told(action, position)
@@ -268,12 +315,12 @@ class NamedReader:
         told = ReaderTold(action, self.name, self._token, position, self._stream_id)
         return told._asdict()
 
-    async def _describe(self, feed: Feed) -> StreamDescription:
+    async def _describe(self, feed: Feed, ask: Ask) -> StreamDescription:
         transport = feed.source.transport
         # The run that takes our signals, which may be newer than the one that is read just now.
         run_id, nothing = transport.pinned_run_id, DescribeInput()
         try:
-            answer = await feed.ask(lambda timeout: transport.describe(run_id, nothing, timeout))
+            answer = await ask(lambda timeout: transport.describe(run_id, nothing, timeout))
         except NotAStreamError as error:
             raise NamesUnsupportedError(feed.workflow_id) from error
         about = parse_description(answer)

@@ -46,10 +46,14 @@ class Newest:
         self.behind = False  # whether the window was opened a moment too late
         self._reading_on = asyncio.Lock()
         self._last_read = 0.0
+        self._interval = 0.0  # between two reads, as the pause of this moment reckons it
+        self._pause: asyncio.Future[None] | None = None  # until the next read
 
     def admit(self, seat: Seat, cooldown: float) -> None:
-        """A reader comes."""
+        """A reader comes: one with a shorter cooldown than all others shortens their pause."""
         self._cooldowns[seat] = cooldown
+        if self._pause is not None and max(COALESCE, cooldown) < self._interval:
+            _end(self._pause)
 
     def dismiss(self, seat: Seat) -> None:
         """A reader goes."""
@@ -150,10 +154,21 @@ class Newest:
         self.behind = False
 
     async def _pace(self) -> None:
+        """Keep the shortest cooldown of all readers between two reads, also of those that come."""
         loop = asyncio.get_running_loop()
-        interval = max(COALESCE, min(self._cooldowns.values(), default=0.0))
-        await asyncio.sleep(max(0.0, self._last_read + interval - loop.time()))
+        while loop.time() < (due := self._next_read()):
+            self._pause = loop.create_future()
+            timer = loop.call_at(due, _end, self._pause)
+            try:
+                await self._pause
+            finally:
+                timer.cancel()
+                self._pause = None
         self._last_read = loop.time()
+
+    def _next_read(self) -> float:
+        self._interval = max(COALESCE, min(self._cooldowns.values(), default=0.0))
+        return self._last_read + self._interval
 
     def _close(self) -> None:
         """Let the readers read for themselves."""
@@ -162,6 +177,10 @@ class Newest:
 
     def _wake(self, seats: Iterable[Seat]) -> None:
         for seat in seats:
-            future = self._waiting.get(seat)
-            if future is not None and not future.done():
-                future.set_result(None)
+            if (future := self._waiting.get(seat)) is not None:
+                _end(future)
+
+
+def _end(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)

@@ -19,16 +19,17 @@ import random
 import uuid
 import warnings
 import weakref
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from temporalio.converter import PayloadConverter
 
+from streamlib.client.options import check_interval, check_sizes, limits_for
 from streamlib.client.receipt import Outcome, Receipt, Receipts
 from streamlib.client.stats import ClientStats
 from streamlib.client.transport import BatchRefusedError, Transport
-from streamlib.core.limits import DEFAULTS, StreamLimits
+from streamlib.core.limits import DEFAULTS
 from streamlib.core.log import Item
 from streamlib.core.outbox import InFlight, Outbox, OutgoingBatch
 from streamlib.core.retry import Retry
@@ -72,13 +73,14 @@ class Publisher:
         max_retry_duration: timedelta,
         max_buffer_bytes: int | None = None,
     ) -> None:
-        _check(max_batch_size=max_batch_size)
-        _check(max_batch_bytes=max_batch_bytes, max_buffer_bytes=max_buffer_bytes)
+        check_interval(batch_interval)
+        check_sizes(max_batch_size=max_batch_size)
+        check_sizes(max_batch_bytes=max_batch_bytes, max_buffer_bytes=max_buffer_bytes)
         self.publisher_id = uuid.uuid4().hex[:16]
         self.stats = ClientStats()
         self._transport = transport
         self._converter = converter
-        self._limits = _limits(max_batch_bytes)
+        self._limits = limits_for(max_batch_bytes)
         self._batch_interval = batch_interval.total_seconds()
         self._max_retry_duration = max_retry_duration
         self._outbox: Outbox[Item] = Outbox(
@@ -401,20 +403,6 @@ class Publisher:
     def _count(self, **more: int) -> None:
         now = self.stats
         self.stats = now._replace(**{name: getattr(now, name) + n for name, n in more.items()})
-
-
-def _check(**sizes: object) -> None:
-    for name, value in sizes.items():
-        if value is not None and (not isinstance(value, int) or value < 1):
-            raise ValueError(f"{name} is {value!r}; it must be a whole number, at least 1")
-
-
-def _limits(max_batch_bytes: int | None) -> StreamLimits:
-    """What an item is held to here: who asks for larger batches may have larger items too."""
-    room = max_batch_bytes or 0
-    if room <= DEFAULTS.batch_bytes:
-        return DEFAULTS
-    return replace(DEFAULTS, item_bytes=room, batch_bytes=room, page_bytes=room)
 
 
 def _warn_of_unsent(outbox: Outbox[Item], workflow_id: str) -> None:

@@ -34,6 +34,7 @@ def shared_feed(key: Hashable, make_transport: Callable[[], Transport]) -> Feed:
     feed = _feeds.get(place)
     if feed is not None and not feed.over:
         return feed
+    _drop_closed_loops()
     new = _feeds[place] = Feed(make_transport(), lambda run: _recall(key, run))
 
     def over() -> None:
@@ -49,7 +50,16 @@ def shared_feed(key: Hashable, make_transport: Callable[[], Transport]) -> Feed:
 def running_feeds() -> list[Feed]:
     """Those of the running event loop that have not ended: one for each stream that is read."""
     loop = asyncio.get_running_loop()
-    return [feed for (_, its_loop), feed in _feeds.items() if its_loop is loop]
+    there = list(_feeds.items())  # other threads add to them
+    return [feed for (_, its_loop), feed in there if its_loop is loop]
+
+
+def _drop_closed_loops() -> None:
+    """Forget the feeds whose loop was closed over them: nothing tells them, nor ends them."""
+    for place, feed in list(_feeds.items()):
+        key, loop = place
+        if loop.is_closed() and _feeds.pop(place, None) is not None and feed.follow is not None:
+            _keep(key, feed.follow)
 
 
 def _recall(key: Hashable, run: Run) -> Follow:

@@ -30,6 +30,7 @@ from streamlib.core.cursor import Cursor
 from streamlib.core.log import Item, Page
 from streamlib.core.window import Seat
 from streamlib.errors import (
+    InvalidOffsetError,
     ItemDecodeError,
     MalformedInputError,
     OffsetTruncatedError,
@@ -43,6 +44,7 @@ T = TypeVar("T")
 _opened: weakref.WeakValueDictionary[int, Subscription[Any]] = weakref.WeakValueDictionary()
 _numbers = itertools.count()
 
+_MOST_OFFSET = 2**63 - 1  # that the wire carries
 _UPDATE_COOLDOWN = 0.1  # seconds between poll updates, each of which is written to history
 
 
@@ -92,7 +94,7 @@ class Subscription(Generic[T]):
         self._converter = converter
         self._topics = frozenset(topics)
         self._latest = from_offset == "latest"
-        self._cursor = Cursor(0 if from_offset == "latest" else from_offset)
+        self._cursor = Cursor(0 if from_offset == "latest" else _checked(from_offset))
         begins = None if self._latest else self.position
         # Who rewinds must have a name.
         self._named = NamedReader(name, begins, rewind) if (name, rewind) != (None, None) else None
@@ -105,9 +107,9 @@ class Subscription(Generic[T]):
         self._feed: Feed | None = None
         self._leave: Callable[[], None] | None = None
         self._page: deque[tuple[int, Item]] = deque()
-        self._page_end = 0
-        self._last_take = 0.0
+        self._page_end, self._last_take = 0, 0.0
         self._closed = self._ended = self._told_unread = self._started = self._reading = False
+        self._starting = asyncio.Lock()  # of two that start, the second finds it started
         self._status: WorkflowExecutionStatus | None = None
         _opened[next(_numbers)] = self
 
@@ -192,10 +194,12 @@ class Subscription(Generic[T]):
         """Start now, and return this subscription: find the stream, resolve "latest".
 
         `async with` does so, and so does the first read. Call it where the moment matters:
-        "latest" means the end at this moment.
+        "latest" means the end at this moment. Beside another start it waits for that one. A name
+        whose workflow has closed is resumed too, but keeps nothing any more: `committed` stays.
 
         Raises:
-            StreamNotFoundError: There is no such workflow.
+            StreamNotFoundError: There is no such workflow; or, by name, it closed just now, or the
+                handle names a run that has closed.
             StreamChangedError: It hosts another stream than the `stream_id` that was given.
             NamesUnsupportedError: It was opened by name, and the host knows none.
             TooManyReadersError: The name would be one more than the stream keeps.
@@ -203,11 +207,14 @@ class Subscription(Generic[T]):
             NameLostError: Another one has joined under the name in this moment.
             CancelledError: Cancelled; it can be started again.
         """
-        if self._started or self._closed:
-            return self
-        feed = self._join()
+        async with self._starting:
+            if not (self._started or self._closed):
+                await self._start(self._join())
+        return self
+
+    async def _start(self, feed: Feed) -> None:
         if not await feed.source.is_found():  # closed meanwhile
-            return self
+            return
         if self._expected_id is not None:
             actual = await feed.source.identify()
             if self._expected_id != actual:
@@ -216,16 +223,16 @@ class Subscription(Generic[T]):
         if self._named is not None:
             assert self._leave is not None
             if not await self._named.join(feed, self._leave):  # closed meanwhile
-                return self
+                return
         elif self._latest:
             self._cursor.pass_over(await feed.source.latest())
         self._started = True
-        return self
 
     async def commit(self, position: int | None = None) -> None:
         """Tell the stream now that all before `position` was handled, and return when it knows.
 
-        Not needed: it is told every five seconds, and at the close. It waits for its turn.
+        Not needed: it is told every five seconds, and at the close. It waits for its turn, and then
+        asks the stream (one query) whether it knows.
 
         Args:
             position: None: all that was handled, which an item is when the next is asked for. The
@@ -234,8 +241,11 @@ class Subscription(Generic[T]):
         Raises:
             RuntimeError: It has no name, or has not started.
             InvalidCommitError: The position is before what was committed, or beyond what was read.
-            NameLostError: Another reader has the name now.
-            StreamUnavailableError: No answer; it is told later.
+            NameLostError: Another reader has the name now: it was refused, and this one has ended.
+            StreamUnavailableError: No answer, of the server or a worker. What the server did not
+                take is told later.
+            StreamNotFoundError: The workflow has closed, and takes no commits.
+            StreamChangedError: The workflow hosts another log by now, which knows nothing of it.
             CancelledError: Cancelled; it is told later.
         """
         if self._named is None or self._feed is None:
@@ -413,6 +423,12 @@ class Subscription(Generic[T]):
             return self._converter.from_payload(payload, self._result_type)
         except Exception as error:
             raise ItemDecodeError(offset, item.topic, f"{type(error).__name__}: {error}") from error
+
+
+def _checked(from_offset: int) -> int:
+    if type(from_offset) is int and from_offset > _MOST_OFFSET:
+        raise InvalidOffsetError(from_offset)
+    return from_offset  # the cursor checks the rest
 
 
 def open_subscriptions(workflow_id: str) -> list[Subscription[Any]]:

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import itertools
 import random
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -29,6 +30,7 @@ from tests.fakes import (
     quiet,
     unavailable,
 )
+from tests.world.clock import simulated
 
 
 @pytest.fixture
@@ -144,6 +146,37 @@ def test_each_event_loop_has_a_feed_of_its_own(host: FakeHost) -> None:
     with ThreadPoolExecutor(2) as threads:
         runs = [threads.submit(asyncio.run, read_two()) for _ in range(2)]
         assert [run.result(5) for run in runs] == [[0, 1], [0, 1]]
+
+
+# What asyncio has to say of tasks that a closed loop left behind.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_feed_whose_loop_was_closed_over_it_goes_when_the_next_one_comes() -> None:
+    async def leave_open() -> None:
+        host = FakeHost()
+        host.append(0)
+        items = subscribe(host)
+        await take(items, 1)
+        left.append(weakref.ref(running_feeds()[0]))
+        waiting.append(asyncio.ensure_future(anext(items)))
+        await asyncio.sleep(0.01)
+
+    async def come() -> None:
+        host = FakeHost()
+        host.append(0)
+        async with subscribe(host) as items:
+            assert await take(items, 1) == [0]
+
+    left, waiting = list[weakref.ref[Any]](), list[Any]()
+    for _ in range(3):
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(leave_open())
+        loop.close()
+        waiting.clear()
+    del loop
+    gc.collect()
+    asyncio.run(come())
+    gc.collect()
+    assert [reference() for reference in left] == [None] * 3
 
 
 async def test_the_watch_starts_again_where_the_run_is_when_it_was_interrupted(
@@ -481,6 +514,63 @@ async def test_a_reader_that_wants_few_pages_does_not_slow_the_others_down(host:
         assert await take(quick, 1) == [n]
     for reader in (slow, quick):
         await reader.aclose()
+
+
+@pytest.mark.parametrize("goes", [False, True])
+@simulated
+async def test_one_that_comes_while_a_slow_one_has_the_read_asleep_waits_for_no_cooldown_of_its(
+    goes: bool,
+) -> None:
+    host, now = FakeHost(), asyncio.get_running_loop().time
+    await asyncio.sleep(100)  # a clock that begins at 0 has a cooldown at the beginning
+    host.append(0)
+    slow = subscribe(host, poll_cooldown=timedelta(seconds=60))
+    reading = asyncio.create_task(all_of(slow))
+    for n in (1, 2):  # the second read waits out the cooldown
+        await asyncio.sleep(1)
+        host.append(n)
+    await asyncio.sleep(3)
+    asked = host.calls["read"]
+    quick = subscribe(host, from_offset="latest")
+    waiting = asyncio.create_task(take(quick, 1))
+    await asyncio.sleep(1)
+    if goes:
+        await slow.aclose()
+    for n in (3, 4):
+        began = now()
+        host.append(n)
+        assert await waiting == [n]
+        assert now() - began < 0.05
+        waiting = asyncio.create_task(take(quick, 1))
+        await asyncio.sleep(3)
+    assert host.calls["read"] - asked <= 7, "the slow one does not make anybody read for nothing"
+    began = now()
+    host.close()
+    with pytest.raises(StopAsyncIteration):
+        await waiting
+    assert now() - began < 0.1
+    await quick.aclose()
+    assert await reading == ([0] if goes else [0, 1, 2, 3, 4])
+
+
+@simulated
+async def test_alone_a_slow_one_keeps_its_cooldown_also_after_a_quick_one_has_left() -> None:
+    host = FakeHost()
+    await asyncio.sleep(100)
+    host.append(0)
+    slow = subscribe(host, poll_cooldown=timedelta(seconds=60))
+    reading = asyncio.create_task(all_of(slow))
+    await asyncio.sleep(1)
+    async with subscribe(host) as quick:
+        await take(quick, 1)
+    asked = host.calls["read"]
+    for n in range(1, 10):
+        host.append(n)
+        await asyncio.sleep(5)
+    assert host.calls["read"] - asked <= 1
+    await asyncio.sleep(120)
+    host.close()
+    assert await reading == [*range(10)]
 
 
 @pytest.mark.parametrize("end", [FakeHost.close, FakeHost.fail_and_retry])

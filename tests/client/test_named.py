@@ -485,6 +485,72 @@ def test_two_that_join_in_the_same_moment_do_not_both_have_the_name() -> None:
     live(living)
 
 
+def test_an_explicit_commit_of_who_has_lost_the_name_says_so_and_the_reader_ends() -> None:
+    async def living(host: FakeHost) -> None:
+        host.append(*"abc")
+        older, newer = subscribe(host), subscribe(host)
+        await take(older, 1)
+        await asyncio.sleep(COMMIT_EVERY + 1)
+        await newer.start()
+        with pytest.raises(NameLostError, match="another reader has joined"):
+            await older.commit(1)
+        assert position(host) == 0
+        with pytest.raises(NameLostError):
+            await anext(older)
+        with pytest.raises(StopAsyncIteration):
+            await anext(older)
+        assert await take(newer, 1) == ["a"]
+        await newer.commit(1)
+        assert position(host) == newer.committed == 1
+
+    live(living)
+
+
+def test_an_explicit_commit_costs_one_query_and_waits_no_longer_than_it_says() -> None:
+    async def living(host: FakeHost) -> None:
+        host.append(*"abc")
+        items, loop = subscribe(host), asyncio.get_running_loop()
+        await take(items, 1)
+        await asyncio.sleep(3 * COMMIT_EVERY)
+        asked = host.calls["describe"]
+        await items.commit(1)
+        assert (host.calls["describe"], position(host)) == (asked + 1, 1)
+        await take(items, 1)
+        await asyncio.sleep(3 * COMMIT_EVERY)
+        host.faults["describe"], began = [unavailable()] * 100, loop.time()
+        with pytest.raises(StreamUnavailableError):
+            await items.commit(2)
+        assert loop.time() - began < 20
+        assert (position(host), items.committed) == (2, 2), "it was told all the same"
+
+    live(living)
+
+
+def test_an_explicit_commit_to_another_log_or_to_none_says_so() -> None:
+    async def living(host: FakeHost) -> None:
+        host.append(*"abc")
+        items = subscribe(host)
+        await take(items, 1)
+        host.fail_and_retry()
+        with pytest.raises(StreamChangedError):
+            await items.commit(1)
+        host.close()
+        with pytest.raises(StreamChangedError):
+            await items.commit(1)
+
+    async def closing(host: FakeHost) -> None:
+        host.append(*"abc")
+        items = subscribe(host)
+        await take(items, 1)
+        host.close()
+        with pytest.raises(StreamNotFoundError):
+            await items.commit(1)
+        assert await take(items, 2) == ["b", "c"]
+
+    live(living)
+    live(closing)
+
+
 def test_a_name_that_was_forgotten_is_told_as_that() -> None:
     async def living(host: FakeHost) -> None:
         host.append("a")
@@ -540,6 +606,84 @@ def test_a_closed_stream_is_read_to_its_end_though_it_takes_no_commits() -> None
         assert await read_slowly(items, 1) == [*range(1, 50)]
         assert items.status is not None
         await items.aclose()
+
+    live(living)
+
+
+def test_a_name_is_resumed_also_when_its_workflow_has_closed_and_stays_where_it_was() -> None:
+    async def living(host: FakeHost) -> None:
+        host.append(*"abcd")
+        async with subscribe(host) as items:
+            assert await take(items, 2) == ["a", "b"]
+        host.close()
+        told_before = len(host.told)
+        ways: list[tuple[dict[str, Any], str]] = [
+            ({}, "bcd"),
+            ({"rewind": 3}, "d"),
+            ({"rewind": 0}, "abcd"),
+            ({"name": "new", "from_offset": 2}, "cd"),
+            ({"name": "last", "from_offset": "latest"}, ""),
+        ]
+        for options, read in ways:
+            items = subscribe(host, **options)
+            stood = 1 if items.name == "billing" else 4 - len(read)
+            async with items:
+                assert "".join(await read_slowly(items, 1)) == read
+                assert items.committed == stood
+                with pytest.raises(StreamNotFoundError, match="closed"):
+                    await items.commit()
+            assert items.status is not None
+        assert position(host) == 1
+        with pytest.raises(InvalidCommitError):
+            await subscribe(host, rewind=5).start()
+        assert {each["action"] for each in host.told[told_before:]} <= {"join"}
+
+    live(living)
+
+
+def test_a_stream_that_closes_between_the_join_and_the_rewind_is_read_from_there() -> None:
+    async def living(host: FakeHost) -> None:
+        host.append(*"abc")
+        hear = host.hear
+
+        def hear_and_close(reader: dict[str, Any]) -> None:
+            hear(reader)
+            host.close()
+
+        host.hear = hear_and_close  # type: ignore[method-assign]
+        items = subscribe(host, rewind=1)
+        assert await read_slowly(items, 0) == ["b", "c"]
+
+    live(living)
+
+
+def test_of_a_handle_that_names_a_closed_run_no_name_is_resumed() -> None:
+    async def living(host: FakeHost) -> None:
+        def open_feed() -> Any:
+            transport = FakeTransport(host)
+            transport.pinned_run_id = "run-1"
+            return shared_feed(host.key, lambda: transport)
+
+        host.append("a")
+        host.close()
+        items = Subscription[Any](
+            open_feed, PayloadConverter.default, [], 0, workflow_id=WORKFLOW_ID, name="billing"
+        )
+        with pytest.raises(StreamNotFoundError, match="read it without one"):
+            await items.start()
+
+    live(living)
+
+
+def test_a_name_that_stands_in_another_log_than_the_one_that_is_read_is_not_resumed() -> None:
+    async def living(host: FakeHost) -> None:
+        host.append("a")
+        plain = subscribe(host, None)
+        await take(plain, 1)
+        host.fail_and_retry()
+        host.close()  # the feed has not heard of it
+        with pytest.raises(StreamChangedError):
+            await subscribe(host).start()
 
     live(living)
 

@@ -142,6 +142,14 @@ async def test_a_full_batch_is_sent_at_once_and_none_is_larger(
     assert [len(batch["items"]) for batch in host.batches] == [2, 2, 1]
 
 
+@pytest.mark.parametrize("interval", [timedelta(0), timedelta(seconds=-1), 0.5, None])
+async def test_a_batch_interval_that_is_no_time_above_zero_raises_and_says_what_to_do(
+    make: MakePublisher, interval: Any
+) -> None:
+    with pytest.raises(ValueError, match=r"batch_interval is .*above 0.*force_flush=True"):
+        make(batch_interval=interval)
+
+
 @pytest.mark.parametrize("size", [0, -1])
 @pytest.mark.parametrize("name", ["max_batch_size", "max_batch_bytes"])
 async def test_a_batch_limit_below_one_raises_and_names_it(

@@ -30,6 +30,7 @@ from streamlib.errors import (
 from tests.fakes import (
     WORKFLOW_ID,
     Blocked,
+    BlockedReply,
     FakeHost,
     FakeTransport,
     Fault,
@@ -166,7 +167,16 @@ async def test_beyond_the_end_it_waits_and_does_not_disturb_the_others(host: Fak
         assert ((await first).offset, (await second).offset) == (4, 2)
 
 
-@pytest.mark.parametrize("offset", [-1, 1.5, True])
+async def test_at_the_last_offset_of_all_it_waits(host: FakeHost) -> None:
+    host.append(0)
+    async with subscribe(host, from_offset=2**63 - 1) as items:
+        waiting = await waits(host, items)
+        host.append(1)
+        await quiet()
+        assert not waiting.done()
+
+
+@pytest.mark.parametrize("offset", [-1, 1.5, True, 2**63, 10**100])
 def test_what_is_no_offset_raises_at_once(host: FakeHost, offset: Any) -> None:
     with pytest.raises(InvalidOffsetError):
         subscribe(host, from_offset=offset)
@@ -769,6 +779,42 @@ async def test_a_start_that_was_cancelled_can_be_made_again(host: FakeHost, call
     blocked.release()
     await items.start()
     assert items.position == 2, "it starts when it starts, not when it was first tried"
+    await items.aclose()
+
+
+async def test_a_start_beside_a_reading_task_skips_nothing(host: FakeHost) -> None:
+    host.append("old")
+    items, late = subscribe(host, from_offset="latest"), BlockedReply()
+    host.faults["read"] = [late]
+    starting = asyncio.create_task(items.start())
+    await asyncio.wait_for(late.reached.wait(), 5)
+    host.append("a")
+    reading = asyncio.create_task(take(items, 3))
+    await quiet()
+    host.append("b", "c")
+    await quiet()
+    late.release()
+    assert await starting is items
+    assert await reading == ["a", "b", "c"]
+    assert (items.position, items.missed) == (4, 0)
+    await items.aclose()
+
+
+async def test_of_two_that_start_the_second_starts_when_the_first_is_cancelled(
+    host: FakeHost,
+) -> None:
+    host.append("old")
+    items, never = subscribe(host, from_offset="latest"), Blocked()
+    host.faults["read"] = [never]
+    starting = asyncio.create_task(items.start())
+    await asyncio.wait_for(never.reached.wait(), 5)
+    reading = asyncio.create_task(take(items, 1))
+    await quiet()
+    starting.cancel()
+    never.release()
+    await happens(lambda: not items.awaits_latest)
+    host.append("new")
+    assert await reading == ["new"]
     await items.aclose()
 
 

@@ -283,8 +283,13 @@ class Follower:
                 count += 1
                 if self.plan.pause:
                     await asyncio.sleep(self.plan.pause)
-                if self.plan.leaves_after and count % self.plan.leaves_after == 0:
+                if self._leaves(count):
                     await self._come_back()
+
+    def _leaves(self, count: int) -> bool:
+        if self.plan.name and self.server.run.closed:
+            return False  # it keeps nothing any more: one would begin at the same item for ever
+        return bool(self.plan.leaves_after) and count % self.plan.leaves_after == 0
 
     async def _next(self, items: Subscription[Any]) -> WorkflowStreamItem[Any]:
         self.waits_since = self.server.now if self.waits_since is None else self.waits_since
