@@ -451,6 +451,20 @@ FLOW = [
         "tests/host/test_carry.py",
     ),
     Mutant(
+        "what retain said is lost where the constructor says another",
+        "streamlib/host/begin.py",
+        "if retention is None or (retained and workflow.patched(RETAINED_PATCH)):",
+        "if retention is None:",
+        "tests/host/test_begin.py",
+    ),
+    Mutant(
+        "a run that closes while it hands over begins anew",
+        "streamlib/host/stream.py",
+        "settled = not until()",
+        "settled = True",
+        "tests/server/test_flow.py",
+    ),
+    Mutant(
         "a run that began without retention gets it on replay",
         "streamlib/host/begin.py",
         "return wanted if wanted and workflow.patched(RETENTION_PATCH) else Retention()",
