@@ -1,8 +1,8 @@
 """A durable, offset-addressed event log, hosted by a Temporal workflow.
 
 `WorkflowStream` is the workflow's side, `WorkflowStreamClient` the outside's. Reading order:
-`errors`, `log`, `dedup`, `retry`, `outbox`, `cursor` (pure); `wire`; `carry`, `topic`, `stream`
-(the workflow); `transport`, `publisher`, `feed`, `subscriber`, `client` (the client).
+`errors`, `log`, `dedup`, `retry`, `outbox`, `cursor` (pure); `wire`; `carry`, `begin`, `topic`,
+`stream` (the workflow); `transport`, `publisher`, `feed`, `subscriber`, `client` (the client).
 """
 
 import logging as _logging

@@ -1,1 +1,3 @@
-"""The workflow's side: a workflow hosts a log. Reading order: `carry`, `topic`, `stream`."""
+"""The workflow's side: a workflow hosts a log. Reading order: `carry`, `begin`, `topic`,
+`stream`.
+"""
