@@ -16,6 +16,7 @@ from streamlib import (
     NameLostError,
     NamesUnsupportedError,
     Outcome,
+    StreamNotFoundError,
     WorkflowStreamClient,
 )
 from streamlib.wire.shapes import READER_SIGNAL
@@ -160,6 +161,44 @@ async def test_the_one_before_is_told_within_five_seconds(client: Client, start:
             with pytest.raises(NameLostError):
                 await asyncio.wait_for(waiting, 30)
             assert loop.time() - began < 5
+
+
+async def test_who_commits_for_a_name_that_another_one_has_is_told_by_that_very_commit(
+    client: Client, start: Start
+) -> None:
+    stream = stream_of(client, await start())
+    stream.topic("t").publish("a")
+    await stream.flush()
+    items = stream.subscribe(name="billing")
+    assert told(await take(items, 1)) == [(0, "a")]
+    successor = await stream.subscribe(name="billing").start()
+    with pytest.raises(NameLostError):
+        await items.commit(1)
+    await successor.commit(0)
+    assert successor.committed == 0
+    await items.aclose()
+    await successor.aclose()
+
+
+async def test_a_name_is_resumed_where_it_stands_also_when_the_workflow_has_closed(
+    client: Client, start: Start
+) -> None:
+    hub = await start()
+    stream = stream_of(client, hub)
+    for value in "abcd":
+        stream.topic("t").publish(value)
+    await stream.flush()
+    async with stream.subscribe(name="billing") as items:
+        await take(items, 3)
+        await items.commit(2)
+    await hub.signal("want", "close")
+    await hub.result()
+    async with stream.subscribe(name="billing") as items:
+        assert [item.data async for item in items] == ["c", "d"]
+        with pytest.raises(StreamNotFoundError):
+            await items.commit()
+    [row] = (await stream.describe()).readers or []
+    assert row.position == 2, "who has closed keeps nothing any more"
 
 
 @pytest.mark.parametrize("kind", [hosts.PeerHub, hosts.UpdateOnlyHub])
