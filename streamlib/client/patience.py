@@ -41,6 +41,7 @@ class Patience:
         self._tell = tell
         self._troubles: dict[str, str] = {}  # by what has them
         self._wary_until = 0.0
+        self._limited = False  # whether the last try was one call too many for the server
         self._calls: set[asyncio.Task[Any]] = set()  # under way
         self._wait: asyncio.Task[Any] | None = None  # the one that lasts
         self._timer: asyncio.TimerHandle | None = None
@@ -86,11 +87,13 @@ class Patience:
             began = loop.time()
             try:
                 result = await attempt()
+                self._limited = False
                 self.say(who, None)
                 return result
             except StreamUnavailableError as error:
                 now = loop.time()
                 pause = retry.failed(error.cause, began=began, now=now, chance=random.random())
+                self._limited = error.cause is Cause.RATE
                 if error.cause is not Cause.BUSY:
                     self._be_wary()
                 if retry.trouble:
@@ -145,8 +148,11 @@ class Patience:
                 each.cancel()
 
     async def wait(self, call: Callable[[timedelta], Awaitable[R]]) -> R | None:
-        """Wait for something to happen; None if the wait was given up, and should begin anew."""
-        wary = self._is_wary()
+        """Wait for something to happen; None if the wait was given up, and should begin anew.
+
+        Where the server asks for fewer calls, it is one also after trouble.
+        """
+        wary = self._is_wary() and not self._limited
         if wary:
             both = [self._begin(call(_WAIT)), self._begin(call(_SHORT_WAIT))]
             race = self._race(both, lambda: call(_SHORT_WAIT), RENEWED, self._is_wary)

@@ -245,6 +245,17 @@ async def test_a_wait_has_another_beside_it_after_trouble_and_only_then(quick: N
 
 
 @simulated
+async def test_where_fewer_calls_are_asked_for_a_wait_has_no_other_beside_it(quick: None) -> None:
+    mine = patience()
+    await in_trouble(mine)
+    waits = Calls(limited(), limited(), limited())
+    assert await mine.persist("wait", lambda: mine.wait(waits)) == 4
+    assert waits.timeouts == [25, 2, 25, 25], "two, and both one too many; then one at a time"
+    assert await mine.wait(after := Calls()) == 1
+    assert after.timeouts == [25, 2], "it takes calls again, and may hang as before"
+
+
+@simulated
 async def test_after_a_while_a_wait_is_left_alone_again(
     quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
