@@ -127,24 +127,13 @@ def elsewhere(work: Callable[[], Coroutine[Any, Any, Any]], seconds: float) -> A
 
     The caller's event loop is busy with the caller.
     """
-    return begun_elsewhere(work, seconds)()
-
-
-def begun_elsewhere(
-    work: Callable[[], Coroutine[Any, Any, Any]], seconds: float
-) -> Callable[[], Any]:
-    """Begin it, as `elsewhere` does, and return what waits for its result."""
     got: list[Any] = []
-    end = time.monotonic() + seconds
 
     def run() -> None:
         with suppress(Exception):
             got.append(asyncio.run(asyncio.wait_for(work(), seconds)))
 
-    def result() -> Any:
-        thread.join(max(0.0, end - time.monotonic()))
-        return got[0] if got else None
-
     thread = threading.Thread(target=run, name="stream-view-first-look", daemon=True)
     thread.start()
-    return result
+    thread.join(seconds)
+    return got[0] if got else None

@@ -26,7 +26,7 @@ import traitlets
 
 from streamlib import Subscription, WorkflowStreamClient
 from streamlib.lab.widgets.commands import Commands
-from streamlib.lab.widgets.display import FIRST_LOOK, Picture, begun_elsewhere, elsewhere
+from streamlib.lab.widgets.display import FIRST_LOOK, Picture, elsewhere
 from streamlib.lab.widgets.frame import Frame
 from streamlib.lab.widgets.heart import HEART
 from streamlib.lab.widgets.names import PALETTE
@@ -100,7 +100,8 @@ class StreamView(anywidget.AnyWidget):
         self._clock: asyncio.Task[None] | None = None
         self._over = False
         self._observer, self._commands = self._watch(client, readers)
-        looked = begun_elsewhere(self._observer.first_look, FIRST_LOOK)
+        first = elsewhere(self._observer.first_look, FIRST_LOOK) or self._observer.frame()
+        self._observer.empty = first.get("stream") is None
         token = secrets.token_hex(8)
         self._picture = Picture(token, lambda: self._observer)
         options = {
@@ -109,9 +110,7 @@ class StreamView(anywidget.AnyWidget):
             "palette": list(PALETTE),
             "token": token,
         }
-        super().__init__(options=options)  # a page gets itself ready meanwhile
-        self.frame = looked() or self._observer.frame()
-        self._observer.empty = self.frame.get("stream") is None
+        super().__init__(frame=first, options=options)
         self.on_msg(self._on_message)
         self._look()
 
