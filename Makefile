@@ -60,7 +60,7 @@ test: .venv/.ready
 
 test-all: test
 	@failed=0; \
-	$(PYTEST) $(SHARED) -m "(soak or matrix) and not alone and not browser" || failed=1; \
+	$(PYTEST) $(SHARED) -n 3 -m "(soak or matrix) and not alone and not browser" || failed=1; \
 	$(PYTEST) -q -m "(soak or matrix) and (alone or browser)" || failed=1; \
 	exit $$failed
 
