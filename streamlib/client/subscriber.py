@@ -5,8 +5,9 @@
     at the end         --> wait for the feed
     closed and at the end --> stop, with the run's status
 
-It pulls: nothing is queued for it but the page in hand. Cancelling a wait loses no item. Next:
-`client.py`, where it is opened.
+It pulls: nothing is queued for it but the page in hand, and, while more is there already, the one
+after it, which is asked for meanwhile. Cancelling a wait loses no item. Next: `client.py`, where it
+is opened.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from temporalio.converter import PayloadConverter
 
 from streamlib.client.feed import Feed
 from streamlib.client.named import NamedReader
+from streamlib.client.source import Asked
 from streamlib.core.cursor import Cursor
 from streamlib.core.log import Item, Page
 from streamlib.core.window import Seat
@@ -45,6 +47,7 @@ _opened: weakref.WeakValueDictionary[int, Subscription[Any]] = weakref.WeakValue
 _numbers = itertools.count()
 
 _MOST_OFFSET = 2**63 - 1  # that the wire carries
+_TURNS = 4  # of the event loop, from asking for a page until the question is on its way
 _UPDATE_COOLDOWN = 0.1  # seconds between poll updates, each of which is written to history
 
 
@@ -108,6 +111,7 @@ class Subscription(Generic[T]):
         self._leave: Callable[[], None] | None = None
         self._page: deque[tuple[int, Item]] = deque()
         self._page_end, self._last_take = 0, 0.0
+        self._ahead: Asked | None = None  # the page after that one
         self._closed = self._ended = self._told_unread = self._started = self._reading = False
         self._starting = asyncio.Lock()  # of two that start, the second finds it started
         self._status: WorkflowExecutionStatus | None = None
@@ -159,11 +163,13 @@ class Subscription(Generic[T]):
     @property
     def held(self) -> int:
         """How many items it holds already: they come next, also if they are truncated meanwhile."""
-        return len(self._page)
+        return len(self._page) + (len(page.items) if (page := self._page_ahead) else 0)
 
     @property
     def held_to(self) -> int:
         """The offset after the last that it holds; `position` if it holds none."""
+        if (page := self._page_ahead) is not None:
+            return page.next_offset
         return self._page_end if self._page else self.position
 
     @property
@@ -303,6 +309,7 @@ class Subscription(Generic[T]):
         """Stop reading; the next `__anext__` ends the iteration. May be called again."""
         self._closed = True
         self._page.clear()
+        self._ahead = None
         if self._leave is not None:
             self._leave()
         if self._named is not None:
@@ -322,6 +329,7 @@ class Subscription(Generic[T]):
                 self._named.check()
             except Exception:
                 self._page.clear()
+                self._ahead = None
                 self._ended = True
                 raise
         return True
@@ -332,9 +340,12 @@ class Subscription(Generic[T]):
         newest = feed.newest
         if self._cooldown is not None or feed.source.by_update:
             await self._pace(feed)
-        if newest.behind and newest.serves(self._seat):
+        asked, self._ahead = self._ahead, None
+        if asked is not None and asked.task.done() and asked.page is None:
+            asked = None  # it failed, or there is a gap, which is told as it is now
+        if newest.behind and asked is None and newest.serves(self._seat):
             await newest.catch_up()
-        if newest.serves(self._seat) and newest.window is not None:
+        if asked is None and newest.serves(self._seat) and newest.window is not None:
             self._take(newest.window.read(self._cursor.position, self._topics))
             if not self._page:
                 if feed.over:
@@ -343,8 +354,9 @@ class Subscription(Generic[T]):
                 await newest.wait(self._seat)
             return True
         self._seat.idle = False
-        position, mark, over = self._cursor.position, feed.source.progress, feed.status is not None
-        answer = await feed.source.read(self._topics, position)
+        position, over = self._cursor.position, feed.status is not None
+        asked = asked or feed.source.asked(self._topics, position)
+        answer = await asked.answer()
         if self._closed:
             return False
         base = self._skip_gap(answer.base_offset, answer.page)
@@ -353,11 +365,27 @@ class Subscription(Generic[T]):
             raise OffsetTruncatedError(position, base)
         if feed.source.by_update:
             return bool(self._page) or not over or await self._finish(feed)
-        if not answer.page.more_ready:
+        if answer.page.more_ready:
+            await self._ask_ahead(feed, answer.page.next_offset)
+        else:
             # Not at `next_offset`: that is the question, if it was asked beyond the end.
             end = answer.end_offset
-            newest.open(self._seat, answer.page.next_offset if end is None else end, mark)
+            newest.open(self._seat, answer.page.next_offset if end is None else end, asked.progress)
         return True
+
+    async def _ask_ahead(self, feed: Feed, next_offset: int) -> None:
+        """Ask for the page after the one in hand, so that it is there when that is handed over.
+
+        One who reads without ever waiting gives the loop no turn until then: the question has its
+        turns now.
+        """
+        self._ahead = feed.source.asked(self._topics, next_offset)
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+
+    @property
+    def _page_ahead(self) -> Page | None:
+        return self._ahead.page if self._ahead is not None else None
 
     def _join(self) -> Feed:
         if self._feed is None:
