@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import weakref
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,8 +25,8 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.converter import PayloadConverter
 
 from streamlib.client.feed import Feed
+from streamlib.client.hand import Hand
 from streamlib.client.named import NamedReader
-from streamlib.client.source import Asked
 from streamlib.core.cursor import Cursor
 from streamlib.core.log import Item, Page
 from streamlib.core.window import Seat
@@ -109,9 +108,7 @@ class Subscription(Generic[T]):
         self._seat = Seat(self._cursor, self._topics)
         self._feed: Feed | None = None
         self._leave: Callable[[], None] | None = None
-        self._page: deque[tuple[int, Item]] = deque()
-        self._page_end, self._last_take = 0, 0.0
-        self._ahead: Asked | None = None  # the page after that one
+        self._hand, self._last_take = Hand(), 0.0
         self._closed = self._ended = self._told_unread = self._started = self._reading = False
         self._starting = asyncio.Lock()  # of two that start, the second finds it started
         self._status: WorkflowExecutionStatus | None = None
@@ -163,14 +160,12 @@ class Subscription(Generic[T]):
     @property
     def held(self) -> int:
         """How many items it holds already: they come next, also if they are truncated meanwhile."""
-        return len(self._page) + (len(page.items) if (page := self._page_ahead) else 0)
+        return self._hand.held
 
     @property
     def held_to(self) -> int:
         """The offset after the last that it holds; `position` if it holds none."""
-        if (page := self._page_ahead) is not None:
-            return page.next_offset
-        return self._page_end if self._page else self.position
+        return self._hand.held_to(self.position)
 
     @property
     def missed(self) -> int:
@@ -286,7 +281,7 @@ class Subscription(Generic[T]):
         if self._named is not None:
             self._named.asks()
         try:
-            while self._has_name() and not self._page:
+            while self._has_name() and self._hand.empty:
                 if not self._started:
                     await self.start()
                 if self._closed or self._ended or not await self._fetch():
@@ -297,19 +292,18 @@ class Subscription(Generic[T]):
             self._reading = False
             if self._named is not None:
                 self._named.rests()
-        offset, item = self._page.popleft()
+        offset, item, position = self._hand.pop()
         if self._named is not None:
             self._named.rests(offset)
-        self._cursor.pass_over(offset + 1 if self._page else max(offset + 1, self._page_end))
-        self._seat.idle = not self._page
+        self._cursor.pass_over(position)
+        self._seat.idle = self._hand.empty
         value = self._decode(offset, item)
         return WorkflowStreamItem(item.topic, value, offset, self._cursor.deliver(offset))
 
     async def aclose(self) -> None:
         """Stop reading; the next `__anext__` ends the iteration. May be called again."""
         self._closed = True
-        self._page.clear()
-        self._ahead = None
+        self._hand.clear()
         if self._leave is not None:
             self._leave()
         if self._named is not None:
@@ -328,8 +322,7 @@ class Subscription(Generic[T]):
             try:
                 self._named.check()
             except Exception:
-                self._page.clear()
-                self._ahead = None
+                self._hand.clear()
                 self._ended = True
                 raise
         return True
@@ -340,14 +333,12 @@ class Subscription(Generic[T]):
         newest = feed.newest
         if self._cooldown is not None or feed.source.by_update:
             await self._pace(feed)
-        asked, self._ahead = self._ahead, None
-        if asked is not None and asked.task.done() and asked.page is None:
-            asked = None  # it failed, or there is a gap, which is told as it is now
+        asked = self._hand.next_asked()
         if newest.behind and asked is None and newest.serves(self._seat):
             await newest.catch_up()
         if asked is None and newest.serves(self._seat) and newest.window is not None:
             self._take(newest.window.read(self._cursor.position, self._topics))
-            if not self._page:
+            if self._hand.empty:
                 if feed.over:
                     return await self._finish(feed)
                 self._counts.waits += 1
@@ -364,7 +355,7 @@ class Subscription(Generic[T]):
         if self._raise_on_gap and 0 < position < base:
             raise OffsetTruncatedError(position, base)
         if feed.source.by_update:
-            return bool(self._page) or not over or await self._finish(feed)
+            return not self._hand.empty or not over or await self._finish(feed)
         if answer.page.more_ready:
             await self._ask_ahead(feed, answer.page.next_offset)
         else:
@@ -379,13 +370,9 @@ class Subscription(Generic[T]):
         One who reads without ever waiting gives the loop no turn until then: the question has its
         turns now.
         """
-        self._ahead = feed.source.asked(self._topics, next_offset)
+        self._hand.await_next(feed.source.asked(self._topics, next_offset))
         for _ in range(_TURNS):
             await asyncio.sleep(0)
-
-    @property
-    def _page_ahead(self) -> Page | None:
-        return self._ahead.page if self._ahead is not None else None
 
     def _join(self) -> Feed:
         if self._feed is None:
@@ -418,8 +405,7 @@ class Subscription(Generic[T]):
 
     def _take(self, page: Page) -> None:
         self._counts.reads += bool(page.items)
-        self._page.extend(page.items)
-        self._page_end = page.next_offset
+        self._hand.take(page)
         self._seat.idle = not page.items
         if not page.items:
             self._cursor.pass_over(page.next_offset)
