@@ -58,10 +58,15 @@ test: .venv/.ready
 	$(PYTEST) $(SHARED) -m "not measured and not browser and not soak and not matrix" || failed=1; \
 	exit $$failed
 
+# Beside the browser, which waits a lot, the simulated worlds take what is left, with least priority.
+LONG := (soak or matrix) and not spare
 test-all: test
-	@failed=0; \
-	$(PYTEST) $(SHARED) -n 3 -m "(soak or matrix) and not alone and not browser" || failed=1; \
-	$(PYTEST) -q -m "(soak or matrix) and (alone or browser)" || failed=1; \
+	@failed=0; said=$$(mktemp); \
+	$(PYTEST) $(SHARED) -n 3 -m "$(LONG) and not alone and not browser" || failed=1; \
+	nice -n 19 $(PYTEST) -q -m spare >"$$said" 2>&1 & spare=$$!; \
+	$(PYTEST) -q -m "$(LONG) and browser" || failed=1; \
+	wait $$spare || failed=1; cat "$$said"; rm "$$said"; \
+	$(PYTEST) -q -m "$(LONG) and alone and not browser" || failed=1; \
 	exit $$failed
 
 check: .venv/.ready

@@ -36,7 +36,7 @@ CRASHES = ("Traceback", "Fatal", "panicked", "core dumped", "Segmentation", "nev
 
 PASS = [name for name in running.names() if name.startswith(("00", "06", "appendix", "your"))]
 """One after the other in one home. Of the others 02 is run with its restart, and 04 in the browser;
-each is run alone by `make test-all`.
+`make test-all` runs each: alone with a restart, on ipykernel 6, and in the browser.
 """
 
 
@@ -49,8 +49,12 @@ async def test_all_cells_queued_at_once(name: str, course_home: Path, start: Sta
     await assert_nothing_is_left_open()
 
 
-async def teaches(kernel: Kernel, name: str) -> None:
-    """Run it: every cell ends well, its solutions are right, and it shows what it is about."""
+async def teaches(kernel: Kernel, name: str) -> list[Ran]:
+    """Run it: every cell ends well, its solutions are right, and it shows what it is about.
+
+    Returns:
+        What its cells did.
+    """
     ran = await run_all(kernel, name)
     for solution in await kernel.execute(running.solutions(name)):
         written = re.match(r"(Overw|W)riting my_\w+\.py$", solution.printed)
@@ -64,6 +68,7 @@ async def teaches(kernel: Kernel, name: str) -> None:
         assert_its_worker_was_killed_and_the_text_shown_once(ran)
     if look := lessons.LESSONS.get(name):
         look(lessons.shown(ran))
+    return ran
 
 
 def assert_it_came_as_the_teacher_predicts(name: str, ran: list[Ran]) -> None:
@@ -187,23 +192,32 @@ async def test_a_kernel_with_an_open_subscription_ends_cleanly(
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", running.names())
-async def test_each_alone_and_restarted_in_the_middle_of_any_cell(
+async def test_the_teachers_copy_alone_and_restarted_in_the_middle_of_any_cell(
     name: str, seed: int, empty_home: Path, start: Start
 ) -> None:
     """Restarted there, whoever runs the start cell goes on from the heading.
 
-    What `PASS` did not teach is run whole before that.
+    Where nothing is asked, it is the notebook itself.
     """
-    cells = running.code_cells(name)
+    cells = running.code_cells(name, running.SOLUTIONS) or running.code_cells(name)
     last = random.Random(seed).randrange(1, len(cells))
     print(f"seed {seed}: restarted in cell {cells[last][0]!r}")
     async with start(name) as kernel:
-        if name not in PASS:
-            await teaches(kernel, name)
-        await kernel.execute(cells[: last + 1], until=lambda ran: ran.began > 0)
+        before = await kernel.execute(cells[: last + 1], until=lambda ran: ran.began > 0)
         await kernel.restart()
-        rest = [cells[0], *running.from_section_of(name, cells[last][0])]
-        check(name, await kernel.execute(rest))
+        sources = dict(cells)
+        rest = [cell for cell, _ in running.from_section_of(name, cells[last][0])]
+        after = [cells[0], *((cell, sources[cell]) for cell in rest)]
+        for asked, ran in ((cells, before[:-1]), (after, await kernel.execute(after))):
+            check(name, ran)
+            is_right_throughout(asked, ran)
         await stop_playing(kernel, name)
     assert_ended_well(kernel)
     await assert_nothing_is_left_open()
+
+
+def is_right_throughout(cells: list[tuple[str, str]], ran: list[Ran]) -> None:
+    """Every check that ran said yes, and every prediction came true: it is the teacher's copy."""
+    asked = {cell for cell, source in cells if "lab.check(" in source}
+    assert [each for each in ran if each.cell in asked and "Yes." not in each.printed] == []
+    assert "not as you predicted" not in "".join(each.printed for each in ran)

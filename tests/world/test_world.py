@@ -70,8 +70,8 @@ def test_a_thousand_worlds_keep_every_promise() -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.alone
-@pytest.mark.timeout(900)
+@pytest.mark.spare
+@pytest.mark.timeout(1800)
 def test_twenty_thousand_worlds_keep_every_promise() -> None:
     check(range(100_000, 120_000))
 
