@@ -63,10 +63,10 @@ LONG := (soak or matrix) and not spare
 test-all: test
 	@failed=0; said=$$(mktemp); \
 	$(PYTEST) $(SHARED) -n 3 -m "$(LONG) and not alone and not browser" || failed=1; \
-	nice -n 19 $(PYTEST) -q -m spare >"$$said" 2>&1 & spare=$$!; \
-	$(PYTEST) -q -m "$(LONG) and browser" || failed=1; \
+	nice -n 19 $(PYTEST) -q -m spare tests/world >"$$said" 2>&1 & spare=$$!; \
+	$(PYTEST) -q -m "$(LONG) and browser" tests/browser || failed=1; \
 	wait $$spare || failed=1; cat "$$said"; rm "$$said"; \
-	$(PYTEST) -q -m "$(LONG) and alone and not browser" || failed=1; \
+	$(PYTEST) -q -m "$(LONG) and alone" tests/faults tests/lab/lessons || failed=1; \
 	exit $$failed
 
 check: .venv/.ready
