@@ -152,7 +152,7 @@ async def _rolled(client: Client, workflow_id: str, times: int) -> None:
         await asyncio.sleep(1)
 
 
-@pytest.mark.timeout(360)
+@pytest.mark.timeout(900)
 async def test_a_million_items_live_through_as_many_runs_as_they_need(
     client: Client, start: Start
 ) -> None:
