@@ -6,8 +6,8 @@
 
 Waiting writes nothing to history and needs no worker. It decides nothing itself: what happened says
 `follow.py`, which run to read its `Chain`, when to try again `patience.py`. Runs are followed by
-their ids, so a feed never strays into a new stream under an old workflow id. Next: `hand.py`,
-what a reader holds.
+their ids, so a feed never strays into a new stream under an old workflow id. Next: `subscriber.py`,
+a reader.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Collection, Hashable
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from streamlib.client.follow import Chain, Run
 from streamlib.client.patience import Patience
@@ -31,28 +31,6 @@ R = TypeVar("R")
 
 BEYOND = 2**31 - 1
 """An offset beyond the end of any log: who asks from there is told of bounds, and gets no item."""
-
-
-class Asked(NamedTuple):
-    """A page that was asked for: from which offset, and when `progress` had been made."""
-
-    from_offset: int
-    progress: int
-    task: asyncio.Task[Answer]
-
-    async def answer(self) -> Answer:
-        """Return it when it is there; whoever waits may be cancelled, and others still get it."""
-        await asyncio.wait([self.task])
-        return _nothing(self.from_offset) if self.task.cancelled() else self.task.result()
-
-    @property
-    def page(self) -> Page | None:
-        """The page, if it is there, and nothing was truncated before it; None otherwise."""
-        if not self.task.done() or self.task.cancelled() or self.task.exception() is not None:
-            return None
-        answer = self.task.result()
-        gap = answer.base_offset is None or answer.base_offset > self.from_offset
-        return None if gap else answer.page
 
 
 class Source:
@@ -123,10 +101,6 @@ class Source:
         Raises:
             StreamError, RPCError: What trying again does not mend.
         """
-        return await self.asked(topics, from_offset).answer()
-
-    def asked(self, topics: Collection[str], from_offset: int) -> Asked:
-        """Begin to read a page, as `read` does, and return at once."""
         # An answer to a query may be old when something has happened since; an update waits for it.
         key = (frozenset(topics), from_offset, None if self.by_update else self.progress)
         task = self._reads.get(key)
@@ -134,7 +108,8 @@ class Source:
             task = asyncio.create_task(self.read_alone(topics, from_offset))
             self._reads[key] = task
             task.add_done_callback(lambda done: self._read_is_over(key, done))
-        return Asked(from_offset, self.progress, task)
+        await asyncio.wait([task])  # whoever asks may be cancelled; the others still get it
+        return _nothing(from_offset) if task.cancelled() else task.result()
 
     async def read_alone(
         self, topics: Collection[str], from_offset: int, *, by_query: bool = False

@@ -5,9 +5,8 @@
     at the end         --> wait for the feed
     closed and at the end --> stop, with the run's status
 
-It pulls: nothing is queued for it but the page in hand, and, while more is there already, the one
-after it, which is asked for meanwhile. Cancelling a wait loses no item. Next: `client.py`, where it
-is opened.
+It pulls: nothing is queued for it but the page in hand. Cancelling a wait loses no item. Next:
+`client.py`, where it is opened.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import weakref
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,7 +25,6 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.converter import PayloadConverter
 
 from streamlib.client.feed import Feed
-from streamlib.client.hand import Hand
 from streamlib.client.named import NamedReader
 from streamlib.core.cursor import Cursor
 from streamlib.core.log import Item, Page
@@ -46,7 +45,6 @@ _opened: weakref.WeakValueDictionary[int, Subscription[Any]] = weakref.WeakValue
 _numbers = itertools.count()
 
 _MOST_OFFSET = 2**63 - 1  # that the wire carries
-_TURNS = 4  # of the event loop, from asking for a page until the question is on its way
 _UPDATE_COOLDOWN = 0.1  # seconds between poll updates, each of which is written to history
 
 
@@ -108,7 +106,8 @@ class Subscription(Generic[T]):
         self._seat = Seat(self._cursor, self._topics)
         self._feed: Feed | None = None
         self._leave: Callable[[], None] | None = None
-        self._hand, self._last_take = Hand(), 0.0
+        self._page: deque[tuple[int, Item]] = deque()
+        self._page_end, self._last_take = 0, 0.0
         self._closed = self._ended = self._told_unread = self._started = self._reading = False
         self._starting = asyncio.Lock()  # of two that start, the second finds it started
         self._status: WorkflowExecutionStatus | None = None
@@ -160,12 +159,12 @@ class Subscription(Generic[T]):
     @property
     def held(self) -> int:
         """How many items it holds already: they come next, also if they are truncated meanwhile."""
-        return self._hand.held
+        return len(self._page)
 
     @property
     def held_to(self) -> int:
         """The offset after the last that it holds; `position` if it holds none."""
-        return self._hand.held_to(self.position)
+        return self._page_end if self._page else self.position
 
     @property
     def missed(self) -> int:
@@ -281,7 +280,7 @@ class Subscription(Generic[T]):
         if self._named is not None:
             self._named.asks()
         try:
-            while self._has_name() and self._hand.empty:
+            while self._has_name() and not self._page:
                 if not self._started:
                     await self.start()
                 if self._closed or self._ended or not await self._fetch():
@@ -292,18 +291,18 @@ class Subscription(Generic[T]):
             self._reading = False
             if self._named is not None:
                 self._named.rests()
-        offset, item, position = self._hand.pop()
+        offset, item = self._page.popleft()
         if self._named is not None:
             self._named.rests(offset)
-        self._cursor.pass_over(position)
-        self._seat.idle = self._hand.empty
+        self._cursor.pass_over(offset + 1 if self._page else max(offset + 1, self._page_end))
+        self._seat.idle = not self._page
         value = self._decode(offset, item)
         return WorkflowStreamItem(item.topic, value, offset, self._cursor.deliver(offset))
 
     async def aclose(self) -> None:
         """Stop reading; the next `__anext__` ends the iteration. May be called again."""
         self._closed = True
-        self._hand.clear()
+        self._page.clear()
         if self._leave is not None:
             self._leave()
         if self._named is not None:
@@ -322,7 +321,7 @@ class Subscription(Generic[T]):
             try:
                 self._named.check()
             except Exception:
-                self._hand.clear()
+                self._page.clear()
                 self._ended = True
                 raise
         return True
@@ -333,21 +332,19 @@ class Subscription(Generic[T]):
         newest = feed.newest
         if self._cooldown is not None or feed.source.by_update:
             await self._pace(feed)
-        asked = self._hand.next_asked()
-        if newest.behind and asked is None and newest.serves(self._seat):
+        if newest.behind and newest.serves(self._seat):
             await newest.catch_up()
-        if asked is None and newest.serves(self._seat) and newest.window is not None:
+        if newest.serves(self._seat) and newest.window is not None:
             self._take(newest.window.read(self._cursor.position, self._topics))
-            if self._hand.empty:
+            if not self._page:
                 if feed.over:
                     return await self._finish(feed)
                 self._counts.waits += 1
                 await newest.wait(self._seat)
             return True
         self._seat.idle = False
-        position, over = self._cursor.position, feed.status is not None
-        asked = asked or feed.source.asked(self._topics, position)
-        answer = await asked.answer()
+        position, mark, over = self._cursor.position, feed.source.progress, feed.status is not None
+        answer = await feed.source.read(self._topics, position)
         if self._closed:
             return False
         base = self._skip_gap(answer.base_offset, answer.page)
@@ -355,24 +352,12 @@ class Subscription(Generic[T]):
         if self._raise_on_gap and 0 < position < base:
             raise OffsetTruncatedError(position, base)
         if feed.source.by_update:
-            return not self._hand.empty or not over or await self._finish(feed)
-        if answer.page.more_ready:
-            await self._ask_ahead(feed, answer.page.next_offset)
-        else:
+            return bool(self._page) or not over or await self._finish(feed)
+        if not answer.page.more_ready:
             # Not at `next_offset`: that is the question, if it was asked beyond the end.
             end = answer.end_offset
-            newest.open(self._seat, answer.page.next_offset if end is None else end, asked.progress)
+            newest.open(self._seat, answer.page.next_offset if end is None else end, mark)
         return True
-
-    async def _ask_ahead(self, feed: Feed, next_offset: int) -> None:
-        """Ask for the page after the one in hand, so that it is there when that is handed over.
-
-        One who reads without ever waiting gives the loop no turn until then: the question has its
-        turns now.
-        """
-        self._hand.await_next(feed.source.asked(self._topics, next_offset))
-        for _ in range(_TURNS):
-            await asyncio.sleep(0)
 
     def _join(self) -> Feed:
         if self._feed is None:
@@ -405,7 +390,8 @@ class Subscription(Generic[T]):
 
     def _take(self, page: Page) -> None:
         self._counts.reads += bool(page.items)
-        self._hand.take(page)
+        self._page.extend(page.items)
+        self._page_end = page.next_offset
         self._seat.idle = not page.items
         if not page.items:
             self._cursor.pass_over(page.next_offset)
