@@ -58,6 +58,9 @@ test: .venv/.ready
 	$(PYTEST) $(SHARED) -m "not measured and not browser and not soak and not matrix" || failed=1; \
 	exit $$failed
 
+# Of rows that differ by a value every other one is tried, by a draw; all, and in a third more time: make test-all ALL=1.
+ALL ?=
+test-all: export STREAMLIB_ALL := $(ALL)
 # Beside the browser, which waits a lot, the simulated worlds take what is left, with least priority.
 LONG := (soak or matrix) and not spare
 test-all: test

@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.jupyter import Jupyter, Seen, open_notebook, run_command
 from tests.browser.views import View
+from tests.drawn import half
 from tests.notebooks import running
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.timeout(240)]
@@ -72,7 +73,7 @@ QUICK = ("00_start",)  # the others run in a kernel, without a page, in any case
     "name",
     [
         pytest.param(name, marks=[] if name in QUICK else [pytest.mark.soak])
-        for name in running.names()
+        for name in half(running.names())
     ],
 )
 def test_run_all_in_jupyterlab(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.drawn import half
 from tests.notebooks import nested, running
 from tests.notebooks.conftest import Start
 from tests.notebooks.running import Kernel
@@ -34,7 +35,7 @@ def ipykernel_6(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("name", running.names())
+@pytest.mark.parametrize("name", half(running.names()))
 async def test_all_cells_queued_at_once_and_then_the_solutions(
     name: str, ipykernel_6: None, course_home: Path, start: Start
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from streamlib import lab
 from streamlib.scenarios.connect import connect
+from tests.drawn import other_half
 from tests.notebooks import lessons, running
 from tests.notebooks.conftest import Start
 from tests.notebooks.running import Kernel, Ran
@@ -39,7 +40,7 @@ CRASHES = ("Traceback", "Fatal", "panicked", "core dumped", "Segmentation", "nev
 
 PASS = [name for name in running.names() if name.startswith(("00", "06", "appendix", "your"))]
 """One after the other in one home. Of the others 02 is run with its restart, and 04 in the browser;
-`make test-all` runs each: alone with a restart, on ipykernel 6, and in the browser.
+`make test-all` runs each: alone with a restart, or on ipykernel 6 and in JupyterLab.
 """
 
 
@@ -194,7 +195,7 @@ async def test_a_kernel_with_an_open_subscription_ends_cleanly(
 @pytest.mark.matrix
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("name", running.names())
+@pytest.mark.parametrize("name", other_half(running.names()))
 async def test_the_teachers_copy_alone_and_restarted_in_the_middle_of_any_cell(
     name: str, seed: int, empty_home: Path, start: Start
 ) -> None:
