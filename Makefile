@@ -65,6 +65,7 @@ test-all: export STREAMLIB_ALL := $(ALL)
 LONG := (soak or matrix) and not spare
 test-all: test
 	@failed=0; said=$$(mktemp); \
+	export STREAMLIB_SEEDS=$${STREAMLIB_SEEDS:-$$$$}; echo "the draw of this run: STREAMLIB_SEEDS=$$STREAMLIB_SEEDS"; \
 	$(PYTEST) $(SHARED) -n 3 -m "$(LONG) and not alone and not browser" || failed=1; \
 	nice -n 19 $(PYTEST) -q -m spare tests/world >"$$said" 2>&1 & spare=$$!; \
 	$(PYTEST) -q -m "$(LONG) and browser" tests/browser || failed=1; \
