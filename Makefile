@@ -17,7 +17,7 @@ help:
 	@echo "make lab       install, start server and worker, open JupyterLab; Ctrl-C ends them"
 	@echo "make stop      end all that was left running: server, workers, JupyterLab"
 	@echo "make test      the tests, and what they cover; make test-all adds the long ones, on each Python there is"
-	@echo "make check     format, lint, types and the fast tests, in under a minute"
+	@echo "make check     format, lint, types and the fast tests, in some minutes"
 	@echo "make mutants   plant faults on purpose, and see each caught by a test, in 10 minutes"
 	@echo "make format    put the code into its format"
 	@echo "make lock      write requirements.lock anew; UPGRADE=--upgrade for newer versions"

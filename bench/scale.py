@@ -36,6 +36,9 @@ ACTIONS_A_SECOND, DOLLARS_A_MILLION = 500, 50
 STEPS = ("append", "truncate", "read the end", "describe")
 DAY = 86_400
 
+FEW = {f"{n:,} in one process" for n in CROWDS if n < 1_000}
+"""Crowds whose memory is less than what that of a process moves by."""
+
 Rows = Sequence[Sequence[str]]
 
 
@@ -74,7 +77,7 @@ def _crowds(figures: Experiments) -> str:
             _ours(figures, name, "delivered"),
             _ours(figures, name, "p95 ms", "ms"),
             _ours(figures, name, "client CPU us a delivery", "µs"),
-            _ours(figures, name, "KB a reader", "KB"),
+            "-" if label in FEW else _ours(figures, name, "KB a reader", "KB"),
         ]
         rows.append([label, *cells])
     return table(rows)

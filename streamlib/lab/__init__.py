@@ -23,6 +23,7 @@ from streamlib.lab.lessons.many import read_many
 from streamlib.lab.lessons.nesting import NestingError, allow_asyncio_run
 from streamlib.lab.lessons.own_log.own import OwnLog, start_own_log
 from streamlib.lab.lessons.publishers import PublisherProcess, publish_elsewhere, start_publisher
+from streamlib.lab.lessons.record import forget
 from streamlib.lab.lessons.review import review
 from streamlib.lab.lessons.tape import show_log
 from streamlib.lab.lossy import LossyHandle
@@ -53,6 +54,7 @@ __all__ = [
     "compare",
     "cost",
     "doctor",
+    "forget",
     "history",
     "host",
     "host_workflow",

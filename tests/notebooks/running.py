@@ -28,6 +28,9 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 SOLUTIONS = NOTEBOOKS.parent / "teach" / "solutions"
 """The teacher's: the same notebooks, answered; those without a question have none."""
 
+RAN = "you have run this notebook: `git restore notebooks` brings it back as it was"
+"""What a learner is told whose copy is no longer the one in the repository."""
+
 FILE = re.compile(r"%%writefile (\w+\.py)\n")
 """What a cell begins with that writes a file of the learner's: an exercise checks it."""
 

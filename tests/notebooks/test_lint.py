@@ -41,10 +41,10 @@ def test_it_is_valid_and_carries_nothing_of_a_run(name: str) -> None:
     notebook = running.read(name)
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python3"
-    assert "widgets" not in notebook.metadata
+    assert "widgets" not in notebook.metadata, running.RAN
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            assert (cell.outputs, cell.execution_count) == ([], None), cell.id
+            assert (cell.outputs, cell.execution_count) == ([], None), f"{cell.id}: {running.RAN}"
 
 
 def test_its_size_is_a_lesson_s(name: str) -> None:

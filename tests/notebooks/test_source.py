@@ -62,7 +62,8 @@ The end.
 
 
 def test_every_notebook_is_what_its_source_says() -> None:
-    assert course.stale() == []
+    stale = [str(path.relative_to(course.ROOT)) for path in course.stale()]
+    assert stale == [], f"{running.RAN}; if you changed course/*.md: `make course`"
     assert {path.stem for path in course.SOURCES.glob("*.md")} == set(running.names())
 
 

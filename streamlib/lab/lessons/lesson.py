@@ -63,7 +63,8 @@ def predict(question: str | float, answer: object = ...) -> None:
         first = row.get("said", "nothing")
         say(
             f"{number}  You know the result by now: it stands beside what you said first "
-            f"({first}).",
+            f'({first}). To begin anew: lab.forget("{int(number.split(".")[0]):02}") forgets what '
+            "you said and solved in this notebook, and what came.",
             indent=5,
         )
 

@@ -64,7 +64,14 @@ def solved(exercise: str, ok: bool) -> None:
 
 
 def forget(notebook: str = "") -> None:
-    """Forget what is on record: of one notebook, such as `"01"`, or all of it."""
+    """Forget what is on record: of one notebook, such as `"01"`, or all of it.
+
+    Raises:
+        LookupError: That is no notebook's number.
+    """
+    notebook = str(notebook)
+    if notebook and not re.fullmatch("0?[0-9]", notebook):
+        raise LookupError(f'no notebook {notebook!r}: give its number, as in lab.forget("01")')
     _write({key: row for key, row in kept().items() if notebook and not is_of(key, notebook)})
 
 

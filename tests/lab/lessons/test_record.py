@@ -86,7 +86,9 @@ def test_before_the_result_one_may_change_ones_mind_after_it_both_stand(
     lab.predict("1.1", answer=3)
     lab.compare("1.1", 2)
     lab.predict("1.1", answer=2)
-    assert "stands beside what you said first (3)" in printed(capsys)
+    said = printed(capsys)
+    assert "stands beside what you said first (3)" in said
+    assert 'lab.forget("01")' in said
     assert record.kept()["1.1"] == {"said": "3", "came": "2", "later": "2"}
     lab.predict("1.1", answer=...)  # the cell run again as it was: nothing is lost
     assert "You said 3 before; that stays." in printed(capsys)
@@ -200,9 +202,11 @@ def test_what_is_in_the_file_stays_text_on_the_page(own_folder: Path) -> None:
 def test_one_notebook_or_all_can_be_forgotten() -> None:
     lab.predict("1.1", answer=2)
     lab.predict("2.1", answer=4)
-    record.forget("01")
+    lab.forget("01")
     assert [*record.kept()] == ["2.1"]
-    record.forget()
+    with pytest.raises(LookupError, match="no notebook 'one'"):
+        lab.forget("one")
+    lab.forget()
     assert record.kept() == {}
 
 

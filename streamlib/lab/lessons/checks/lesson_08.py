@@ -85,10 +85,13 @@ async def _cheapest_first(case: Case) -> str:
         return ""
     cases = [case, *[await case.another() for _ in range(3)]]
     sizes = dict(zip("ABCD", await all_of(*map(_measured, cases, "ABCD")), strict=True))
-    told = ", ".join(f"{letter} {sizes[letter]:,}" for letter in order)
     for cheaper, dearer in pairwise(order):
         if sizes[cheaper] > sizes[dearer]:
-            raise Hint(f"{WHY[dearer, cheaper]} In your order, bytes of history: {told}.")
+            raise Hint(
+                f"{WHY[dearer, cheaper]} Bytes of history: {cheaper} {sizes[cheaper]:,}, "
+                f"{dearer} {sizes[dearer]:,}."
+            )
+    told = ", ".join(f"{letter} {sizes[letter]:,}" for letter in order)
     return f"Measured, bytes of history: {told}."
 
 
