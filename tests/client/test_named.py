@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -465,6 +466,25 @@ def test_one_that_is_busy_with_items_is_told_too_and_its_commits_are_refused() -
             await read_slowly(older, 0.05)
         assert loop.time() - began < 5
         assert position(host) == stood
+
+    live(living)
+
+
+def test_one_that_stands_in_a_cooldown_is_told_too_and_asks_nothing_any_more() -> None:
+    async def living(host: FakeHost) -> None:
+        host.append("a")
+        await asyncio.sleep(3600)  # a clock that begins at 0 has a cooldown at the beginning
+        first = subscribe(host, poll_cooldown=timedelta(hours=1))
+        assert await take(first, 1) == ["a"]
+        waiting = asyncio.create_task(first.__anext__())
+        host.append("b")
+        await asyncio.sleep(1)
+        async with subscribe(host, poll_cooldown=timedelta(hours=1)):
+            with pytest.raises(NameLostError):
+                await asyncio.wait_for(waiting, 2 * LOOK_EVERY)
+        reads = host.calls["read"]
+        await asyncio.sleep(60)
+        assert host.calls["read"] == reads
 
     live(living)
 
