@@ -93,7 +93,8 @@ class Newest:
         task = asyncio.ensure_future(doing)
         task.add_done_callback(_look_at)
         try:
-            await asyncio.wait([task, gone], return_when=asyncio.FIRST_COMPLETED)
+            either: list[asyncio.Future[Any]] = [task, gone]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             task.cancel()
         return None if gone.done() else task.result()

@@ -26,6 +26,7 @@ from temporalio.converter import PayloadConverter
 
 from streamlib.client.feed import Feed
 from streamlib.client.named import NamedReader
+from streamlib.client.options import check_reading
 from streamlib.core.cursor import Cursor
 from streamlib.core.log import Item, Page
 from streamlib.core.window import Seat
@@ -88,12 +89,12 @@ class Subscription(Generic[T]):
         name: str | None = None,
         rewind: int | None = None,
     ) -> None:
+        check_reading(poll_cooldown, on_truncated)
         self._workflow_id = workflow_id
         self._counts = counts or ReadCounts()
-        self._names = [*topics]
         self._open_feed = open_feed
         self._converter = converter
-        self._topics = frozenset(topics)
+        self._names, self._topics = [*topics], frozenset(topics)
         self._latest = from_offset == "latest"
         self._cursor = Cursor(0 if from_offset == "latest" else _checked(from_offset))
         begins = None if self._latest else self.position

@@ -672,6 +672,18 @@ async def test_after_break_and_drop_no_task_is_left(host: FakeHost) -> None:
     assert host.watching == 0
 
 
+@pytest.mark.parametrize("cooldown", [timedelta(microseconds=-1), 0.1, 0, "1s"])
+def test_what_is_no_cooldown_raises_where_it_is_given(host: FakeHost, cooldown: Any) -> None:
+    with pytest.raises(ValueError, match=r"poll_cooldown is .*must be a timedelta, 0 or more"):
+        subscribe(host, poll_cooldown=cooldown)
+
+
+@pytest.mark.parametrize("way", ["Raise", "", True, None, ["skip"]])
+def test_what_is_no_way_to_treat_a_gap_raises_where_it_is_given(host: FakeHost, way: Any) -> None:
+    with pytest.raises(ValueError, match=r'on_truncated is .*must be "skip".* or "raise"'):
+        subscribe(host, on_truncated=way)
+
+
 # --- hosts that answer only updates
 
 
