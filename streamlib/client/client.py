@@ -69,7 +69,7 @@ class WorkflowStreamClient:
             max_batch_size: Items a batch holds at most; a full one is sent at once. None: bytes
                 alone bound a batch.
             max_retry_duration: How long a batch is retried before it is dropped with a
-                `TimeoutError`. Must be below the stream's `publisher_ttl` (15 minutes).
+                `TimeoutError`; above 0. Must be below the stream's `publisher_ttl` (15 minutes).
             max_batch_bytes: Bytes a batch of several items holds at most, before any codec. None:
                 1,000,000, which has room for a codec that doubles; the server takes 2 MiB. A
                 batch that it refuses all the same is split, so this only saves the detour. Above
@@ -79,7 +79,7 @@ class WorkflowStreamClient:
 
         Raises:
             TypeError: Neither `client` is given nor does the handle have one.
-            ValueError: One of these sizes is below 1, or the batch interval is not above 0.
+            ValueError: One of these sizes is below 1, or one of these times is not above 0.
         """
         reader: Client | None = client or getattr(handle, "_client", None)
         if reader is None:
@@ -334,6 +334,7 @@ class WorkflowStreamClient:
             InvalidOffsetError: `from_offset` is negative, beyond 2**63 - 1, or no whole number.
             InvalidReaderNameError: The name is empty, no string, or too long; or there is none, and
                 `rewind` was given.
+            ValueError: `poll_cooldown` is no time, or below 0; or `on_truncated` is another word.
             InvalidTopicError: A topic's name is empty or no string.
             RuntimeError: `result_type` is `Payload`, which no converter decodes.
         """

@@ -157,7 +157,7 @@ class Feed:
 
         A reader that comes now gets a new feed.
         """
-        self._abandoned = True
+        self._abandoned = self.source.stopped = True
         tasks = [*self.newest.stop(), *self._patience.stop()]
         if self._task is not None:
             self._task.cancel()

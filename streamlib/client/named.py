@@ -114,7 +114,7 @@ class NamedReader:
             TooManyReadersError: It keeps as many as it can, and this would be one more.
             InvalidCommitError: It would begin beyond the end.
             NameLostError: Another one has joined in this moment.
-            StreamChangedError: The workflow hosts another log by now.
+            StreamChangedError: The workflow hosts another log by now than the one that is read.
             StreamNotFoundError: It closed just now; or the run that the handle names has.
         """
         joining = self._begin(self._join(feed))
@@ -199,6 +199,9 @@ class NamedReader:
 
     async def _join(self, feed: Feed) -> int:
         about = await self._describe(feed, feed.ask)
+        # A feed that has not heard of a reset, a retry or the next cron run reads the log before.
+        if about.stream_id != (read := await feed.source.identify()):
+            raise StreamChangedError(feed.workflow_id, read, about.stream_id)
         row, end = self._row(about), about.end_offset
         if row is None and len(about.readers or ()) >= MOST:
             raise TooManyReadersError(feed.workflow_id, self.name, MOST)
@@ -214,7 +217,9 @@ class NamedReader:
             if self._rewind is not None:
                 await self._tell(feed, "rewind", wanted)
         except StreamNotFoundError as error:
-            await self._find_closed(feed, error)
+            if feed.source.transport.pinned_run_id:  # the log may go on in the next run
+                reason = "that run has closed, and takes no names: read it without one"
+                raise StreamNotFoundError(feed.workflow_id, reason) from error
             self.committed = begins
             return wanted
         about = await self._describe(feed, feed.ask)
@@ -229,15 +234,6 @@ class NamedReader:
             raise NameLostError(feed.workflow_id, self.name, _REPLACED)
         self._has_joined = True
         return row.position
-
-    async def _find_closed(self, feed: Feed, error: StreamNotFoundError) -> None:
-        """It has closed, since it described itself: see that what is read is the same log."""
-        if feed.source.transport.pinned_run_id:  # the log may go on in the next run
-            reason = "that run has closed, and takes no names: read it without one"
-            raise StreamNotFoundError(feed.workflow_id, reason) from error
-        actual = await feed.source.identify()
-        if actual != self._stream_id:
-            raise StreamChangedError(feed.workflow_id, actual, str(self._stream_id)) from error
 
     async def _keep(self, feed: Feed) -> None:
         """Commit, and look whether the name is lost, until it is, or the stream has ended."""

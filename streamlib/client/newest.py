@@ -14,11 +14,13 @@ something happened.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
 from streamlib.client.source import Source
 from streamlib.core.window import WINDOW_BYTES, Seat, Window
+
+R = TypeVar("R")
 
 COALESCE = 0.01  # seconds between two query reads
 
@@ -40,8 +42,10 @@ class Newest:
         self._over = over
         self._fail = fail
         self._cooldowns: dict[Seat, float] = {}  # of all readers, in seconds
+        self._gone: dict[Seat, asyncio.Future[None]] = {}  # done when that reader has left
         self._waiting: dict[Seat, asyncio.Future[None]] = {}
         self._reading: asyncio.Task[None] | None = None
+        self._catching_up: asyncio.Task[None] | None = None
         self._due = False  # whether there may be something that was not read
         self.behind = False  # whether the window was opened a moment too late
         self._reading_on = asyncio.Lock()
@@ -52,12 +56,15 @@ class Newest:
     def admit(self, seat: Seat, cooldown: float) -> None:
         """A reader comes: one with a shorter cooldown than all others shortens their pause."""
         self._cooldowns[seat] = cooldown
+        self._gone[seat] = asyncio.get_running_loop().create_future()
         if self._pause is not None and max(COALESCE, cooldown) < self._interval:
             _end(self._pause)
 
     def dismiss(self, seat: Seat) -> None:
         """A reader goes."""
         self._cooldowns.pop(seat, None)
+        if (gone := self._gone.pop(seat, None)) is not None:
+            _end(gone)
         if self.window is not None:
             self.window.leave(seat)
         self._wake([seat])
@@ -69,12 +76,28 @@ class Newest:
     def stop(self) -> list[asyncio.Task[Any]]:
         """End all reading, and keep nothing: no reader is left. Return what is being ended."""
         tasks = self._source.stop_reading()
-        if self._reading is not None:
-            self._reading.cancel()
-            tasks.append(self._reading)
-        self._reading = None
+        for task in (self._reading, self._catching_up):
+            if task is not None:
+                task.cancel()
+                tasks.append(task)
+        self._reading = self._catching_up = None
         self._close()
         return tasks
+
+    async def while_here(self, seat: Seat, doing: Coroutine[Any, Any, R]) -> R | None:
+        """Do something for a reader, as long as it stays; None if it has left, or leaves."""
+        gone = self._gone.get(seat)
+        if gone is None:
+            doing.close()
+            return None
+        task = asyncio.ensure_future(doing)
+        task.add_done_callback(_look_at)
+        try:
+            either: list[asyncio.Future[Any]] = [task, gone]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            task.cancel()
+        return None if gone.done() else task.result()
 
     def serves(self, seat: Seat) -> bool:
         """Whether the window serves a reader where it stands, now or when more has come."""
@@ -97,10 +120,21 @@ class Newest:
 
     async def catch_up(self) -> None:
         """Read what came between a reader's own read and the opening of the window, if anything."""
-        if self.behind:
-            async with self._reading_on:
-                if self.behind:  # of many readers, the first does it for all
-                    await self._read_to_end()
+        if not self.behind:
+            return
+        if self._catching_up is None or self._catching_up.done():
+            # No reader's own: it goes on for the others when the first to come is cancelled.
+            self._catching_up = asyncio.create_task(self._catch_up())
+            self._catching_up.add_done_callback(_look_at)
+        task = self._catching_up
+        await asyncio.wait([task])
+        if not task.cancelled():  # it is when no reader is left
+            task.result()
+
+    async def _catch_up(self) -> None:
+        async with self._reading_on:
+            if self.behind:  # it may have been read meanwhile
+                await self._read_to_end()
 
     async def wait(self, seat: Seat) -> None:
         """Return when the window has something for this reader, or nothing more will come."""
@@ -184,3 +218,9 @@ class Newest:
 def _end(waiting: asyncio.Future[None]) -> None:
     if not waiting.done():
         waiting.set_result(None)
+
+
+def _look_at(done: asyncio.Task[Any]) -> None:
+    """An error is not lost without a word, though nobody waits for it any more."""
+    if not done.cancelled():
+        done.exception()

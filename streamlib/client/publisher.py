@@ -25,7 +25,7 @@ from typing import Any
 
 from temporalio.converter import PayloadConverter
 
-from streamlib.client.options import check_interval, check_sizes, limits_for
+from streamlib.client.options import check_sizes, check_times, limits_for
 from streamlib.client.receipt import Outcome, Receipt, Receipts
 from streamlib.client.stats import ClientStats
 from streamlib.client.transport import BatchRefusedError, Transport
@@ -73,7 +73,7 @@ class Publisher:
         max_retry_duration: timedelta,
         max_buffer_bytes: int | None = None,
     ) -> None:
-        check_interval(batch_interval)
+        check_times(batch_interval, max_retry_duration)
         check_sizes(max_batch_size=max_batch_size)
         check_sizes(max_batch_bytes=max_batch_bytes, max_buffer_bytes=max_buffer_bytes)
         self.publisher_id = uuid.uuid4().hex[:16]

@@ -44,6 +44,7 @@ class Source:
         self.chain: Chain | None = None  # None: not found yet
         self.failure: Exception | None = None  # why nothing more is to be had
         self.by_update = False
+        self.stopped = False  # whether nobody reads any more, and never will
         self.closed = False  # whether nothing more will be appended
         self.progress = 0  # how often something happened: tells whether an answer may be old
         self.end_offset = 0  # the highest end seen
@@ -101,6 +102,8 @@ class Source:
         Raises:
             StreamError, RPCError: What trying again does not mend.
         """
+        if self.stopped:
+            return _nothing(from_offset)
         # An answer to a query may be old when something has happened since; an update waits for it.
         key = (frozenset(topics), from_offset, None if self.by_update else self.progress)
         task = self._reads.get(key)

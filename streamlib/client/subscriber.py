@@ -15,7 +15,7 @@ import asyncio
 import itertools
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, Literal, TypeVar
@@ -26,6 +26,7 @@ from temporalio.converter import PayloadConverter
 
 from streamlib.client.feed import Feed
 from streamlib.client.named import NamedReader
+from streamlib.client.options import check_reading
 from streamlib.core.cursor import Cursor
 from streamlib.core.log import Item, Page
 from streamlib.core.window import Seat
@@ -40,6 +41,7 @@ from streamlib.errors import (
 from streamlib.wire.shapes import WorkflowStreamItem
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _opened: weakref.WeakValueDictionary[int, Subscription[Any]] = weakref.WeakValueDictionary()
 _numbers = itertools.count()
@@ -87,12 +89,12 @@ class Subscription(Generic[T]):
         name: str | None = None,
         rewind: int | None = None,
     ) -> None:
+        check_reading(poll_cooldown, on_truncated)
         self._workflow_id = workflow_id
         self._counts = counts or ReadCounts()
-        self._names = [*topics]
         self._open_feed = open_feed
         self._converter = converter
-        self._topics = frozenset(topics)
+        self._names, self._topics = [*topics], frozenset(topics)
         self._latest = from_offset == "latest"
         self._cursor = Cursor(0 if from_offset == "latest" else _checked(from_offset))
         begins = None if self._latest else self.position
@@ -213,10 +215,12 @@ class Subscription(Generic[T]):
         return self
 
     async def _start(self, feed: Feed) -> None:
-        if not await feed.source.is_found():  # closed meanwhile
+        if not await self._while_open(feed, feed.source.is_found()):
             return
         if self._expected_id is not None:
-            actual = await feed.source.identify()
+            actual = await self._while_open(feed, feed.source.identify())
+            if actual is None:
+                return
             if self._expected_id != actual:
                 await self.aclose()
                 raise StreamChangedError(feed.workflow_id, self._expected_id, actual)
@@ -225,7 +229,10 @@ class Subscription(Generic[T]):
             if not await self._named.join(feed, self._leave):  # closed meanwhile
                 return
         elif self._latest:
-            self._cursor.pass_over(await feed.source.latest())
+            end = await self._while_open(feed, feed.source.latest())
+            if end is None:
+                return
+            self._cursor.pass_over(end)
         self._started = True
 
     async def commit(self, position: int | None = None) -> None:
@@ -326,14 +333,21 @@ class Subscription(Generic[T]):
                 raise
         return True
 
+    async def _while_open(self, feed: Feed, doing: Coroutine[Any, Any, R]) -> R | None:
+        """Wait for that; None if this is closed meanwhile, or has lost its name."""
+        return await feed.newest.while_here(self._seat, doing)
+
     async def _fetch(self) -> bool:
-        """Get a page, perhaps an empty one; False when there will be no other."""
+        """Get a page, perhaps an empty one; False when there will be no other.
+
+        Whether this was closed meanwhile, or has lost its name, looks who asked.
+        """
         feed = self._join()
         newest = feed.newest
         if self._cooldown is not None or feed.source.by_update:
             await self._pace(feed)
         if newest.behind and newest.serves(self._seat):
-            await newest.catch_up()
+            await self._while_open(feed, newest.catch_up())
         if newest.serves(self._seat) and newest.window is not None:
             self._take(newest.window.read(self._cursor.position, self._topics))
             if not self._page:
@@ -344,9 +358,9 @@ class Subscription(Generic[T]):
             return True
         self._seat.idle = False
         position, mark, over = self._cursor.position, feed.source.progress, feed.status is not None
-        answer = await feed.source.read(self._topics, position)
-        if self._closed:
-            return False
+        answer = await self._while_open(feed, feed.source.read(self._topics, position))
+        if answer is None:
+            return True
         base = self._skip_gap(answer.base_offset, answer.page)
         self._take(answer.page)
         if self._raise_on_gap and 0 < position < base:
@@ -371,7 +385,8 @@ class Subscription(Generic[T]):
         cooldown = default if self._cooldown is None else self._cooldown
         now = asyncio.get_running_loop().time()
         if cooldown and self._last_take + cooldown > now:
-            await asyncio.sleep(self._last_take + cooldown - now)
+            pause = asyncio.sleep(self._last_take + cooldown - now)
+            await self._while_open(feed, pause)
 
     def _skip_gap(self, base_offset: int | None, page: Page) -> int:
         """Note what was truncated, and return where the log begins, as far as can be told.
@@ -403,7 +418,10 @@ class Subscription(Generic[T]):
         if feed.failure is not None:
             raise feed.failure
         if feed.source.by_update and feed.status is not None and not self._told_unread:
-            position, end = self._cursor.position, await feed.source.end_of_closed()
+            position = self._cursor.position
+            end = await self._while_open(feed, feed.source.end_of_closed())
+            if self._closed:
+                return False
             self._told_unread = True
             if end is None or end > position:
                 raise UnreadItemsError(feed.workflow_id, position, end)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ from tests.fakes import (
     NOON,
     WORKFLOW_ID,
     Blocked,
+    BlockedReply,
     FakeHost,
     FakeTransport,
     LostReply,
@@ -468,6 +470,25 @@ def test_one_that_is_busy_with_items_is_told_too_and_its_commits_are_refused() -
     live(living)
 
 
+def test_one_that_stands_in_a_cooldown_is_told_too_and_asks_nothing_any_more() -> None:
+    async def living(host: FakeHost) -> None:
+        host.append("a")
+        await asyncio.sleep(3600)  # a clock that begins at 0 has a cooldown at the beginning
+        first = subscribe(host, poll_cooldown=timedelta(hours=1))
+        assert await take(first, 1) == ["a"]
+        waiting = asyncio.create_task(first.__anext__())
+        host.append("b")
+        await asyncio.sleep(1)
+        async with subscribe(host, poll_cooldown=timedelta(hours=1)):
+            with pytest.raises(NameLostError):
+                await asyncio.wait_for(waiting, 2 * LOOK_EVERY)
+        reads = host.calls["read"]
+        await asyncio.sleep(60)
+        assert host.calls["read"] == reads
+
+    live(living)
+
+
 def test_two_that_join_in_the_same_moment_do_not_both_have_the_name() -> None:
     async def living(host: FakeHost) -> None:
         blocked = Blocked()
@@ -684,6 +705,46 @@ def test_a_name_that_stands_in_another_log_than_the_one_that_is_read_is_not_resu
         host.close()  # the feed has not heard of it
         with pytest.raises(StreamChangedError):
             await subscribe(host).start()
+
+    live(living)
+
+
+@pytest.mark.parametrize("rolled", [False, True])
+@pytest.mark.parametrize("replace", [FakeHost.reset, FakeHost.fail_and_retry])
+def test_what_is_read_is_no_other_log_than_the_one_in_which_the_name_stands(
+    replace: Callable[[FakeHost], None], rolled: bool
+) -> None:
+    async def living(host: FakeHost) -> None:
+        if rolled:  # then only an answer says which log a run hosts
+            host.roll_over()
+        host.append(*range(10))
+        host.faults["history"] = [BlockedReply()]  # the feed does not hear of what happens now
+        plain = subscribe(host, None)
+        await take(plain, 10)
+        replace(host)
+        host.append(*(f"new {n}" for n in range(12)))
+        with pytest.raises(StreamChangedError) as changed:
+            await subscribe(host).start()
+        assert changed.value.expected == "run-1", "the log that is read"
+        assert changed.value.actual == host.run.stream_id
+        assert host.told == [], "nobody loses the name, and nothing is rewound"
+
+    live(living)
+
+
+def test_a_name_is_joined_also_when_the_feed_has_not_heard_of_a_roll_over() -> None:
+    async def living(host: FakeHost) -> None:
+        host.roll_over()
+        host.append("a")
+        host.faults["history"] = [BlockedReply()]
+        items = subscribe(host, None)
+        assert await take(items, 1) == ["a"]
+        host.roll_over()
+        reads = host.calls["read"]
+        async with subscribe(host) as named:
+            assert host.calls["read"] == reads, "the log is known"
+            assert await take(named, 1) == ["a"]
+        assert told(host)[0] == ("join", 0)
 
     live(living)
 

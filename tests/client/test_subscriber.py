@@ -531,6 +531,131 @@ async def test_closing_ends_a_wait_also_when_nothing_answers(host: FakeHost, cal
     await happens(lambda: feeds_running() == 0)
 
 
+@pytest.mark.parametrize("another", [False, True])
+async def test_closing_ends_a_cooldown_at_once_and_nothing_is_read_any_more(
+    host: FakeHost, another: bool
+) -> None:
+    host.append(0)
+    items = subscribe(host, poll_cooldown=timedelta(hours=1))
+    assert await take(items, 1) == [0]
+    waiting = await waits(host, items)
+    if another:  # then the feed stays
+        await subscribe(host).start()
+    reads = host.calls["read"]
+    await items.aclose()
+    with pytest.raises(StopAsyncIteration):
+        await asyncio.wait_for(waiting, 5)
+    await quiet()
+    assert host.calls["read"] == reads
+
+
+@pytest.mark.parametrize("fault", [Blocked(), unavailable()])
+async def test_closing_ends_a_read_that_catches_up(host: FakeHost, fault: Fault) -> None:
+    items, waiting, late = await about_to_catch_up(host)
+    host.faults["read"] = [fault] * 1_000
+    late.release()
+    assert (await waiting).data == 0
+    waiting = await waits(host, items)
+    await items.aclose()
+    with pytest.raises(StopAsyncIteration):
+        await asyncio.wait_for(waiting, 5)
+    reads = host.calls["read"]
+    await asyncio.sleep(0.5)
+    assert host.calls["read"] == reads
+
+
+async def about_to_catch_up(
+    host: FakeHost,
+) -> tuple[Subscription[Any], asyncio.Task[Any], BlockedReply]:
+    """A reader, what waits for its first item, and the answer: something comes before that."""
+    host.append(0)
+    late = BlockedReply()
+    host.faults["read"] = [late]
+    items = subscribe(host)
+    waiting = asyncio.create_task(items.__anext__())
+    await late.reached.wait()
+    host.append(1)
+    await quiet()
+    return items, waiting, late
+
+
+async def test_one_that_is_cancelled_while_it_catches_up_stops_it_for_nobody(
+    host: FakeHost,
+) -> None:
+    items, waiting, late = await about_to_catch_up(host)
+    blocked = Blocked()
+    host.faults["read"] = [blocked]
+    late.release()
+    assert (await waiting).data == 0
+    waiting = await waits(host, items)
+    await blocked.reached.wait()
+    reads = host.calls["read"]
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    waiting = await waits(host, items)
+    blocked.release()
+    assert (await waiting).data == 1
+    assert host.calls["read"] == reads, "it was under way"
+    await items.aclose()
+
+
+async def test_what_catching_up_meets_for_good_is_raised_and_reading_goes_on(
+    host: FakeHost,
+) -> None:
+    items, waiting, late = await about_to_catch_up(host)
+    host.faults["read"] = [permission_denied()]
+    late.release()
+    assert (await waiting).data == 0
+    with pytest.raises(RPCError):
+        await anext(items)
+    assert await take(items, 1) == [1]
+    await items.aclose()
+
+
+@pytest.mark.parametrize("queries", [True, False])
+async def test_closing_ends_a_wait_for_an_answer_also_beside_another_reader(
+    host: FakeHost, queries: bool
+) -> None:
+    host.queries = queries
+    late = Blocked()
+    host.faults["read" if queries else "poll"] = [late]  # an outage; or nothing is there yet
+    goes, stays = subscribe(host), subscribe(host)
+    waiting, other = [asyncio.create_task(each.__anext__()) for each in (goes, stays)]
+    await late.reached.wait()
+    await goes.aclose()
+    with pytest.raises(StopAsyncIteration):
+        await asyncio.wait_for(waiting, 1)
+    host.append(0)
+    late.release()
+    assert (await asyncio.wait_for(other, 5)).data == 0, "the answer that both waited for"
+    await stays.aclose()
+
+
+@pytest.mark.parametrize("options", [{"from_offset": "latest"}, {"stream_id": "run-1"}])
+async def test_closing_ends_a_start_also_beside_another_reader(
+    host: FakeHost, options: dict[str, Any]
+) -> None:
+    host.roll_over()  # so the id is not known before somebody answers
+    other = await subscribe(host).start()
+    host.faults["read"] = [late := Blocked()]
+    items = subscribe(host, **options)
+    starting = asyncio.create_task(items.start())
+    await late.reached.wait()
+    await items.aclose()
+    assert await asyncio.wait_for(starting, 1) is items
+    assert await rest(items) == []
+    await other.aclose()
+
+
+async def test_a_feed_that_was_stopped_reads_no_more(host: FakeHost) -> None:
+    items = await subscribe(host).start()
+    [feed] = running_feeds()
+    await items.aclose()
+    answer = await feed.source.read((), 0)
+    assert (answer.page.items, host.calls["read"]) == ([], 0)
+
+
 async def test_a_subscription_that_was_never_read_can_be_closed(host: FakeHost) -> None:
     items = subscribe(host)
     await items.aclose()
@@ -545,6 +670,18 @@ async def test_after_break_and_drop_no_task_is_left(host: FakeHost) -> None:
     gc.collect()
     await happens(lambda: feeds_running() == 0)
     assert host.watching == 0
+
+
+@pytest.mark.parametrize("cooldown", [timedelta(microseconds=-1), 0.1, 0, "1s"])
+def test_what_is_no_cooldown_raises_where_it_is_given(host: FakeHost, cooldown: Any) -> None:
+    with pytest.raises(ValueError, match=r"poll_cooldown is .*must be a timedelta, 0 or more"):
+        subscribe(host, poll_cooldown=cooldown)
+
+
+@pytest.mark.parametrize("way", ["Raise", "", True, None, ["skip"]])
+def test_what_is_no_way_to_treat_a_gap_raises_where_it_is_given(host: FakeHost, way: Any) -> None:
+    with pytest.raises(ValueError, match=r'on_truncated is .*must be "skip".* or "raise"'):
+        subscribe(host, on_truncated=way)
 
 
 # --- hosts that answer only updates
