@@ -69,7 +69,8 @@ class WorkflowStreamClient:
             max_batch_size: Items a batch holds at most; a full one is sent at once. None: bytes
                 alone bound a batch.
             max_retry_duration: How long a batch is retried before it is dropped with a
-                `TimeoutError`; above 0. Must be below the stream's `publisher_ttl` (15 minutes).
+                `TimeoutError`; 0: it is tried once. Must be below the stream's `publisher_ttl`
+                (15 minutes).
             max_batch_bytes: Bytes a batch of several items holds at most, before any codec. None:
                 1,000,000, which has room for a codec that doubles; the server takes 2 MiB. A
                 batch that it refuses all the same is split, so this only saves the detour. Above
@@ -79,7 +80,8 @@ class WorkflowStreamClient:
 
         Raises:
             TypeError: Neither `client` is given nor does the handle have one.
-            ValueError: One of these sizes is below 1, or one of these times is not above 0.
+            ValueError: One of these sizes is below 1, the interval is not above 0, or the duration
+                is below 0.
         """
         reader: Client | None = client or getattr(handle, "_client", None)
         if reader is None:

@@ -16,18 +16,18 @@ def check_times(batch_interval: object, max_retry_duration: object) -> None:
     """Check how often to send, and for how long.
 
     Raises:
-        ValueError: One is no time above 0: it would look for something to send without a pause,
-            or give up what it has never tried.
+        ValueError: The interval is no time above 0: it would look for something to send without a
+            pause; or the duration is no time, or below 0.
     """
     if not isinstance(batch_interval, timedelta) or batch_interval <= timedelta(0):
         raise ValueError(
             f"batch_interval is {shown(batch_interval)}; it must be a timedelta above 0. To send "
             "an item at once, publish it with force_flush=True"
         )
-    if not isinstance(max_retry_duration, timedelta) or max_retry_duration <= timedelta(0):
+    if not isinstance(max_retry_duration, timedelta) or max_retry_duration < timedelta(0):
         raise ValueError(
-            f"max_retry_duration is {shown(max_retry_duration)}; it must be a timedelta above 0, "
-            "and below the stream's publisher_ttl"
+            f"max_retry_duration is {shown(max_retry_duration)}; it must be a timedelta, 0 (to try "
+            "once) or more, and below the stream's publisher_ttl"
         )
 
 
