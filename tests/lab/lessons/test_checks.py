@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 import textwrap
 import time
 from typing import Any
@@ -178,6 +180,32 @@ async def test_what_an_answer_started_ends_with_its_check(session: lab.Session) 
 def _processes() -> list[psutil.Process]:
     """All that run; one that ended meanwhile has no command line."""
     return [each for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"]]
+
+
+CHECKED = """
+import asyncio, os
+from multiprocessing import forkserver, resource_tracker
+from streamlib.lab.lessons import checks
+
+def interval(latency, bursts):
+    return latency
+
+print(asyncio.run(checks.judge("8.6", interval)).ok)
+beside = forkserver._forkserver._forkserver_pid, resource_tracker._resource_tracker._pid
+print([os.getpgid(pid) == os.getpgrp() for pid in beside], *beside)
+"""
+
+
+def test_what_stays_beside_a_kernel_is_no_part_of_its_group_and_ends_with_it() -> None:
+    """A kernel waits for its group when it is shut down: it took half a minute."""
+    told = subprocess.run(
+        [sys.executable, "-c", CHECKED], check=True, capture_output=True, text=True, timeout=60
+    ).stdout.split()
+    assert told[:3] == ["True", "[False,", "False]"]
+    until = time.monotonic() + 10
+    while any(map(psutil.pid_exists, map(int, told[3:]))):
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 async def test_what_a_function_needs_comes_with_it(session: lab.Session) -> None:

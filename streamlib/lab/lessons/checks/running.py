@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
+import subprocess
+import threading
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -52,6 +56,10 @@ TOO_BUSY = Verdict(
 )
 
 
+_apart: list[subprocess.Popen[bytes]] = []  # what stays beside the kernel until it ends
+_starting = threading.Lock()
+
+
 async def run(exercise: str, answer: bytes) -> Verdict:
     """Judge an answer in a process of its own; its calls end within seconds, whatever they do.
 
@@ -85,7 +93,7 @@ async def _verdict(job: Job) -> Verdict | None:
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=work, args=(job, there), daemon=True)  # type: ignore[attr-defined]
     try:
-        await asyncio.to_thread(process.start)
+        await asyncio.to_thread(_start, process)
         there.close()
         return await listen(here, process)
     finally:
@@ -93,6 +101,28 @@ async def _verdict(job: Job) -> Verdict | None:
             _end(process)
             await asyncio.to_thread(process.join)
         here.close()
+
+
+def _start(process: Any) -> None:
+    """Start it; what has to run beside the kernel for that, once, is no part of its group.
+
+    A kernel (ipykernel 7) that is shut down waits up to half a minute for the processes of its
+    group, and one of these heeds no SIGTERM. They end by themselves, when the kernel has.
+    """
+    with _starting:
+        spawn = multiprocessing.util.spawnv_passfds  # starts both; no option says how
+        multiprocessing.util.spawnv_passfds = _spawn_apart
+        try:
+            process.start()
+        finally:
+            multiprocessing.util.spawnv_passfds = spawn
+
+
+def _spawn_apart(path: bytes, args: Sequence[Any], passfds: Sequence[int]) -> int:
+    """As `multiprocessing.util.spawnv_passfds`, in a session of its own."""
+    began = subprocess.Popen(args, executable=path, pass_fds=passfds, start_new_session=True)
+    _apart.append(began)  # else it would be waited for when it is forgotten
+    return began.pid
 
 
 def _end(process: Any) -> None:
