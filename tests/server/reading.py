@@ -35,14 +35,14 @@ def told(items: list[Any]) -> list[tuple[int, Any]]:
     return [(item.offset, item.data) for item in items]
 
 
-async def eventually(condition: Any) -> None:
-    """Return as soon as `condition()` is true."""
+async def eventually(condition: Any, seconds: float = LIMIT) -> None:
+    """Return as soon as `condition()` is true; it has to be within so many seconds."""
 
     async def poll() -> None:
         while not condition():
             await asyncio.sleep(0.01)
 
-    await asyncio.wait_for(poll(), LIMIT)
+    await asyncio.wait_for(poll(), seconds)
 
 
 async def becomes(ask: Callable[[], Awaitable[T]], wanted: Any = bool) -> T:
