@@ -642,6 +642,27 @@ LATELY = [
         "if False:",
         "tests/wire/test_compress.py",
     ),
+    Mutant(
+        "a name is joined in whatever log answers",
+        "streamlib/client/named.py",
+        "if about.stream_id != (read := await feed.source.identify()):",
+        "if about.stream_id != (read := await feed.source.identify()) and False:",
+        "tests/client/test_named.py",
+    ),
+    Mutant(
+        "an answer is handed over after the close",
+        "streamlib/client/newest.py",
+        "return None if gone.done() else task.result()",
+        "return task.result() if task.done() else None",
+        "tests/client/test_subscriber.py",
+    ),
+    Mutant(
+        "a cancelled read leaves its pause behind",
+        "streamlib/client/newest.py",
+        "        finally:\n            task.cancel()\n        return None",
+        "        finally:\n            pass\n        return None",
+        "tests/client/test_subscriber.py",
+    ),
 ]
 
 MUTANTS = [*SURVIVORS, *CLASSIC, *MENDS, *CORE, *HOST, *CLIENT, *PARTS, *FLOW, *LATELY]

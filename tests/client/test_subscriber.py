@@ -1295,3 +1295,71 @@ async def test_a_reader_that_leaves_in_trouble_does_not_say_that_all_is_well(
     await items.aclose()
     await asyncio.wait([reading])
     assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+# --- closed, or cancelled, in any moment
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_an_answer_that_comes_as_it_is_closed_is_handed_over_before_that_or_never(
+    host: FakeHost, turns: int
+) -> None:
+    host.append(0)
+    late = BlockedReply()
+    host.faults["read"] = [late]
+    async with subscribe(host), subscribe(host) as items:
+        waiting = asyncio.create_task(items.__anext__())
+        await late.reached.wait()
+        late.release()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        came = waiting.done()
+        await items.aclose()
+        if came:
+            assert (await waiting).data == 0
+        else:
+            with pytest.raises(StopAsyncIteration):
+                await asyncio.wait_for(waiting, 5)
+
+
+async def test_a_read_that_is_cancelled_in_its_cooldown_leaves_no_task(host: FakeHost) -> None:
+    host.append(0)
+    async with subscribe(host, poll_cooldown=timedelta(minutes=1)) as items:
+        assert await take(items, 1) == [0]
+        host.append(1)
+        await quiet()
+        before = asyncio.all_tasks()
+        waiting = await waits(host, items)
+        assert asyncio.all_tasks() > before | {waiting}
+        waiting.cancel()
+        await quiet()
+        assert asyncio.all_tasks() == before
+
+
+async def test_closing_ends_a_start_while_another_one_still_looks_for_the_stream(
+    host: FakeHost,
+) -> None:
+    host.faults["resolve"] = [Blocked(), Blocked(), Blocked()]
+    items, other = subscribe(host), subscribe(host)
+    starting, others = (asyncio.create_task(each.start()) for each in (items, other))
+    await quiet()
+    await items.aclose()
+    assert await asyncio.wait_for(starting, 5) is items
+    assert not others.done()
+    await other.aclose()
+    await asyncio.wait_for(others, 5)
+
+
+async def test_who_closes_while_it_is_looked_what_is_unread_is_not_told_of_it() -> None:
+    host = FakeHost(queries=False)
+    host.append(0)
+    items = await subscribe(host).start()
+    assert await take(items, 1) == [0]
+    host.close()
+    asked = Blocked()
+    host.faults["offset"] = [asked]
+    waiting = asyncio.create_task(items.__anext__())
+    await asyncio.wait_for(asked.reached.wait(), 5)
+    await items.aclose()
+    with pytest.raises(StopAsyncIteration):
+        await asyncio.wait_for(waiting, 5)
