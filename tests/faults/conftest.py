@@ -44,6 +44,16 @@ def stage_worker(server: str) -> Iterator[None]:
 
 
 @pytest.fixture
+def patient_worker(server: str) -> Iterator[str]:
+    """The task queue of a worker process that may take its time: the SDK ends no task of its."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEMPORAL_DEBUG", "1")
+        asyncio.run(start_worker("patient", "patient"))
+    yield "patient"
+    asyncio.run(workers.stop("patient"))
+
+
+@pytest.fixture
 async def own_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
     """A server and a home of this test's own, so that they may be killed; a function starts it.
 
