@@ -7,11 +7,13 @@ is: `streamlib/scenarios/hub.py`.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -26,11 +28,17 @@ _hubs = Notes("hosts")
 FORGOTTEN = timedelta(hours=24)
 """After this long the server ends a hub that nobody closed."""
 
+HOSTED = 5.0
+"""Seconds that a worker gets to begin a hub, before `host` returns all the same."""
+
 
 async def host(
     session: Session, *, again: bool = False, publisher_ttl: timedelta | None = None
 ) -> WorkflowHandle[HubWorkflow, str]:
     """Start a workflow that only hosts a stream, and return its handle.
+
+    Where the session's worker runs, it has begun the workflow by then: one that is killed while it
+    begins takes the first task with it, for ten seconds.
 
     Args:
         session: Where; from `lab.start()`.
@@ -57,7 +65,11 @@ async def host(
         task_queue=session.task_queue,
         execution_timeout=FORGOTTEN,
     )
-    return client_handle(session.client, hub_id)
+    handle = client_handle(session.client, hub_id)
+    if session.worker.alive and not session.worker.paused:
+        with suppress(asyncio.TimeoutError, RPCError):  # to wait is a courtesy
+            await asyncio.wait_for(_begun(handle), HOSTED)
+    return handle
 
 
 async def host_workflow(
@@ -110,6 +122,13 @@ async def close_hosts(session: Session, *, but: WorkflowHandle[Any, Any] | None 
             closed += 1
     _hubs.write(spared)
     return closed
+
+
+async def _begun(handle: WorkflowHandle[Any, Any]) -> None:
+    """Wait until a worker has done the first task."""
+    async for event in handle.fetch_history_events(wait_new_event=True):
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+            return
 
 
 async def _is_open(handle: WorkflowHandle[Any, Any]) -> bool:

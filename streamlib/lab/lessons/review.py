@@ -104,4 +104,5 @@ def review(notebook: str = "") -> Review:
 
 
 def _text(text: str) -> str:
-    return html.escape(text)
+    """As text; what stands in backticks, as questions write names, as code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(text))

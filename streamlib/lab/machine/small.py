@@ -33,7 +33,7 @@ READY_TIMEOUT = 45.0
 
 @dataclass(frozen=True)
 class SmallServer:
-    """A server with low limits, and a worker of it; `lab.host` takes it in a session's place."""
+    """A server with low limits, and a worker of it; `lab.host_workflow` takes it for a session."""
 
     client: Client
     task_queue: str

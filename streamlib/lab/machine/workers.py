@@ -11,7 +11,11 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import psutil
 
 from streamlib.lab.errors import LabError, WorkerDiedError
 from streamlib.lab.machine import processes
@@ -22,6 +26,9 @@ from streamlib.scenarios.connect import task_queue as queue_named
 
 READY_TIMEOUT = 60.0
 """Seconds a worker may take from its start to its first poll."""
+
+HEARD = 2.0
+"""Seconds that a server may take to hear of a worker's death; one that hangs never does."""
 
 COMMAND = (sys.executable, "-m", "streamlib.scenarios.worker")
 
@@ -90,8 +97,15 @@ class Worker:
         )
 
     async def kill(self) -> None:
-        """SIGKILL it, as a crash would. Idempotent."""
-        await self._process.kill()
+        """SIGKILL it, as a crash would; returns when its server has heard. Idempotent.
+
+        A server that has not may hand the next task to the dead worker, and waits ten seconds for
+        what became of it: a lesson that publishes in the next line would stand still.
+        """
+        process = self._process
+        lines = _lines(process)
+        await process.kill()
+        await _heard(lines)
 
     async def pause(self) -> None:
         """Let it do nothing, as a machine that hangs would; `resume` lets it go on. Idempotent.
@@ -251,3 +265,30 @@ async def _until_polling(process: Process) -> None:
                 f"{READY_TIMEOUT:.0f} s. Try `await worker.restart()`; its log: {process.log}"
             )
         await asyncio.sleep(0.05)
+
+
+def _lines(process: Process) -> set[tuple[int, int]]:
+    """Its connections to the server: here and there, as ports."""
+    there = process.facts["address"].rpartition(":")[2]
+    with suppress(psutil.Error):
+        ours = psutil.Process(process.pid).net_connections("tcp") if process.alive else []
+        return {(near, far) for near, far in _ends(ours) if str(far) == there}
+    return set()
+
+
+async def _heard(lines: set[tuple[int, int]]) -> None:
+    """Wait until both ends of `lines` are closed. Where one may not look, it does not wait."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + HEARD
+    with suppress(psutil.Error):
+        while lines and loop.time() < deadline:
+            left = _ends(await asyncio.to_thread(psutil.net_connections, "tcp"))
+            lines = {(near, far) for near, far in lines if {(near, far), (far, near)} & left}
+
+
+def _ends(connections: Iterable[Any]) -> set[tuple[int, int]]:
+    return {
+        (each.laddr.port, each.raddr.port)
+        for each in connections
+        if each.raddr and each.status != psutil.CONN_TIME_WAIT
+    }

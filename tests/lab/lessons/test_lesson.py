@@ -11,6 +11,7 @@ import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from streamlib import ItemDecodeError, WorkflowStreamClient, WorkflowStreamItem, lab
+from streamlib.lab.lessons import hosts
 from streamlib.scenarios.hub import HubInput, HubWorkflow
 
 # What arrived.
@@ -141,6 +142,39 @@ async def test_a_host_is_fresh_or_the_same_again_and_closed_by_its_own_notebook(
     assert await second.result() == f"hub {second.id} closed"
     assert await lab.close_hosts(session) == 0
     assert (await lab.host(session, again=True)).id != second.id
+
+
+@pytest.mark.server
+async def test_a_worker_that_is_killed_right_after_it_began_a_host_takes_no_task_with_it(
+    session: lab.Session,
+) -> None:
+    hub = await lab.host(session)
+    stream = WorkflowStreamClient.create(session.client, hub.id)
+    items = await stream.subscribe().start()
+    await session.worker.kill()
+    stream.topic("news").publish("in the dark")
+    await stream.flush()
+    events = await lab.history(hub)
+    last = max(at for at, name in enumerate(events) if name == "WorkflowExecutionSignaled")
+    assert events[last:] == ["WorkflowExecutionSignaled", "WorkflowTaskScheduled"]
+    assert "WorkflowTaskTimedOut" not in events
+    await session.worker.restart()
+    assert [item.data for item in await lab.arrived(items, patience=30)] == ["in the dark"]
+    assert "WorkflowTaskTimedOut" not in events
+
+
+@pytest.mark.server
+async def test_a_host_is_not_waited_for_where_no_worker_begins_it(
+    session: lab.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts, "HOSTED", 60)
+    await session.worker.pause()
+    await asyncio.wait_for(lab.host(session), 10)
+    await session.worker.kill()
+    await asyncio.wait_for(lab.host(session), 10)
+    await session.worker.restart()
+    monkeypatch.setattr(hosts, "HOSTED", 0)
+    await lab.host(session)
 
 
 @pytest.mark.server

@@ -161,7 +161,7 @@ def test_the_review_shows_each_prediction_what_came_and_why_and_the_exercises() 
     record.solved("1.4", False)  # tried again, for fun: it stays solved
     record.solved("1.5", False)
     page = lab.review("01")._repr_html_()
-    assert re.findall("<td>(.*?)</td>", page) == [
+    assert re.findall("<td>(.*?)</td>", re.sub("</?code>", "`", page)) == [
         "1.1",
         QUESTIONS["1.1"].asks,
         "1 (after the result: 2)",
@@ -197,6 +197,15 @@ def test_what_is_in_the_file_stays_text_on_the_page(own_folder: Path) -> None:
     file = own_folder / "home" / "course.json"
     file.write_text(file.read_text().replace('"2"', '"<img src=x onerror=alert(1)>"'))
     assert "<img" not in lab.review()._repr_html_()
+
+
+def test_a_name_in_a_question_is_shown_as_code_and_what_it_holds_as_text(own_folder: Path) -> None:
+    lab.predict("1.1", answer=2)
+    file = own_folder / "home" / "course.json"
+    file.write_text(file.read_text().replace('"2"', '"`<b>` or ` alone"'))
+    page = lab.review()._repr_html_()
+    assert "<td><code>&lt;b&gt;</code> or ` alone</td>" in page
+    assert "`<b>` or ` alone" in repr(lab.review())
 
 
 def test_one_notebook_or_all_can_be_forgotten() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from streamlib import lab
@@ -45,6 +47,39 @@ async def test_a_killed_worker_is_dead_until_it_is_restarted() -> None:
     await worker.restart()
     assert worker.pid != killed
     assert await worker.polling()
+
+
+async def test_a_worker_is_killed_when_its_server_has_heard_and_no_task_is_given_to_the_dead() -> (
+    None
+):
+    own = await server.start()
+    worker = await workers.start()
+    assert own.pid is not None
+    polled_from = {
+        each.laddr.port for each in psutil.Process(worker.pid).net_connections("tcp") if each.raddr
+    }
+    await own.pause()
+    killed = asyncio.create_task(worker.kill())
+    while worker.alive:
+        await asyncio.sleep(0.01)
+    assert await asyncio.wait([killed], timeout=0.5) == (set(), {killed})
+    await own.resume()
+    await killed
+    seen = psutil.Process(own.pid).net_connections("tcp")
+    assert not polled_from & {each.raddr.port for each in seen if each.raddr}
+
+
+async def test_a_server_that_hears_nothing_does_not_hold_up_a_kill(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workers, "HEARD", 0.1)
+    own = await server.start()
+    worker = await workers.start()
+    await own.pause()
+    await asyncio.wait_for(worker.kill(), 5)
+    assert not worker.alive
+    await worker.kill()
+    await own.resume()
 
 
 async def test_a_paused_worker_does_not_poll_until_it_goes_on() -> None:
