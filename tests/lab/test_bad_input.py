@@ -20,6 +20,7 @@ import pytest
 from streamlib import lab
 from streamlib.lab.machine import processes, server
 from streamlib.scenarios.home import checkout
+from tests.waits import without_waits
 
 from .conftest import Program
 
@@ -32,7 +33,8 @@ LAB = ("-m", "streamlib.lab")
 def refuses(program: Program, *words: str) -> None:
     """Ends with 1 and one line that holds these words; nothing of it runs on."""
     assert program.ends() == 1, program.printed
-    said = [line for line in program.printed.splitlines() if not line.startswith("the notebooks")]
+    lines = without_waits(program.printed).splitlines()
+    said = [line for line in lines if not line.startswith("the notebooks")]
     assert len(said) == 1, program.printed
     assert all(word in said[0] for word in words), program.printed
     assert processes.marked() == []

