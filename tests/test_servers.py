@@ -14,6 +14,12 @@ from streamlib.scenarios.home import checkout
 
 pytestmark = [pytest.mark.matrix, pytest.mark.timeout(3600)]
 
+HUNDRED_CALLS = "tests/server/test_exit.py::test_it_exits_cleanly_within_a_second[cached-many"
+"""What ends with a hundred calls under way. A dev server as old as 1.29 does not always survive it:
+where calls are cut off, its SQLite may answer every later one "interrupted (9)", for good
+(temporalio/temporal, pull request 9198). How a process ends is nothing that a server decides.
+"""
+
 
 def run(*command: str, path: str = "") -> str:
     """Run it in the checkout, with a folder before all others on PATH, and return what it said."""
@@ -27,8 +33,10 @@ def run(*command: str, path: str = "") -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize(("release", "server"), [("1.5.1", "1.29."), ("1.9.1", "1.32.")])
-def test_it_passes_on_server(release: str, server: str) -> None:
+@pytest.mark.parametrize(
+    ("release", "server", "but"), [("1.5.1", "1.29.", [HUNDRED_CALLS]), ("1.9.1", "1.32.", [])]
+)
+def test_it_passes_on_server(release: str, server: str, but: list[str]) -> None:
     found = asyncio.run(binary.installed())
     if found is not None and f"Server {server}" in run(str(found.path), "--version"):
         return  # `make test` ran them on it
@@ -42,4 +50,5 @@ def test_it_passes_on_server(release: str, server: str) -> None:
     assert f"Server {server}" in run("temporal", "--version", path=binaries)
     tests = [sys.executable, "-m", "pytest", "-q", "-m", "server and not soak"]
     tests += ["tests/server", "tests/faults/test_kills.py"]
-    assert " passed" in run(*tests, path=binaries)
+    assert all(each in run(*tests, "--collect-only") for each in but), "no test is called that"
+    assert " passed" in run(*tests, *(f"--deselect={each}" for each in but), path=binaries)
