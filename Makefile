@@ -58,7 +58,8 @@ test: .venv/.ready
 	$(PYTEST) $(SHARED) -m "not measured and not browser and not soak and not matrix" || failed=1; \
 	exit $$failed
 
-# Of rows that differ by a value every other one is tried, by a draw; all, and in a third more time: make test-all ALL=1.
+# By a draw, every other one of rows that differ by a value is tried, each notebook in one of three
+# ways, and the oldest or the newest Python whole; all, and in half as much time again: make test-all ALL=1.
 ALL ?=
 test-all: export STREAMLIB_ALL := $(ALL)
 # Beside the browser, which waits a lot, the simulated worlds take what is left, with least priority.

@@ -18,7 +18,6 @@ LATER: dict[str, tuple[str, ...]] = {
     "tests/notebooks/test_run_all.py": each(
         "test_a_kernel_with_an_open_subscription_ends_cleanly", "]"
     ),
-    "tests/browser/test_notebooks.py": (*each("test_run_all_in_jupyterlab", "00"),),
     "tests/browser/test_views.py": (
         "test_executed_and_exported",
         "test_without_a_stream_nothing_is_drawn",

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.jupyter import Jupyter, Seen, open_notebook, run_command
 from tests.browser.views import View
-from tests.drawn import half
+from tests.drawn import JUPYTERLAB, third
 from tests.notebooks import running
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.timeout(240)]
@@ -66,16 +66,8 @@ def begun() -> dict[str, tuple[Page, Seen]]:
     return {}
 
 
-QUICK = ("00_start",)  # the others run in a kernel, without a page, in any case
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name in QUICK else [pytest.mark.soak])
-        for name in half(running.names())
-    ],
-)
+@pytest.mark.soak  # they run in a kernel, without a page, in any case
+@pytest.mark.parametrize("name", third(running.names(), JUPYTERLAB))
 def test_run_all_in_jupyterlab(
     name: str,
     lab: Jupyter,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drawn import half
+from tests.drawn import IPYKERNEL_6, third
 from tests.notebooks import nested, running
 from tests.notebooks.conftest import Start
 from tests.notebooks.running import Kernel
@@ -35,7 +35,7 @@ def ipykernel_6(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("name", half(running.names()))
+@pytest.mark.parametrize("name", third(running.names(), IPYKERNEL_6))
 async def test_all_cells_queued_at_once_and_then_the_solutions(
     name: str, ipykernel_6: None, course_home: Path, start: Start
 ) -> None:

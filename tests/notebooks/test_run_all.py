@@ -12,7 +12,7 @@ import pytest
 
 from streamlib import lab
 from streamlib.scenarios.connect import connect
-from tests.drawn import other_half
+from tests.drawn import TEACHERS_COPY, third
 from tests.notebooks import lessons, running
 from tests.notebooks.conftest import Start
 from tests.notebooks.running import Kernel, Ran
@@ -195,7 +195,7 @@ async def test_a_kernel_with_an_open_subscription_ends_cleanly(
 @pytest.mark.matrix
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("name", other_half(running.names()))
+@pytest.mark.parametrize("name", third(running.names(), TEACHERS_COPY))
 async def test_the_teachers_copy_alone_and_restarted_in_the_middle_of_any_cell(
     name: str, seed: int, empty_home: Path, start: Start
 ) -> None:

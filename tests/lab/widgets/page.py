@@ -55,7 +55,7 @@ class Browser:
         return self.view.frame
 
 
-async def until(wanted: Callable[[], Any], seconds: float = 20.0) -> None:
+async def until(wanted: Callable[[], Any], seconds: float = 60.0) -> None:
     deadline = asyncio.get_running_loop().time() + seconds
     while not wanted():
         assert asyncio.get_running_loop().time() < deadline
