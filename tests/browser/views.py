@@ -48,7 +48,7 @@ AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 
 VIEWPORT: ViewportSize = {"width": 1280, "height": 900}
 
-SECONDS = 20.0
+SECONDS = 40.0
 """What a slow machine may take for anything that is not timed."""
 
 expect.set_options(timeout=SECONDS * 1000)

@@ -625,7 +625,7 @@ async def test_closing_ends_a_wait_for_an_answer_also_beside_another_reader(
     await late.reached.wait()
     await goes.aclose()
     with pytest.raises(StopAsyncIteration):
-        await asyncio.wait_for(waiting, 1)
+        await asyncio.wait_for(waiting, 5)
     host.append(0)
     late.release()
     assert (await asyncio.wait_for(other, 5)).data == 0, "the answer that both waited for"
@@ -643,7 +643,7 @@ async def test_closing_ends_a_start_also_beside_another_reader(
     starting = asyncio.create_task(items.start())
     await late.reached.wait()
     await items.aclose()
-    assert await asyncio.wait_for(starting, 1) is items
+    assert await asyncio.wait_for(starting, 5) is items
     assert await rest(items) == []
     await other.aclose()
 

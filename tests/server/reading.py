@@ -13,7 +13,7 @@ from temporalio.client import WorkflowHandle
 
 T = TypeVar("T")
 
-LIMIT = 30.0  # seconds; generous, since a small machine may be busy
+LIMIT = 45.0  # seconds; generous, since a small machine may be busy
 
 
 async def take(items: AsyncIterator[Any], count: int) -> list[Any]:

@@ -144,7 +144,7 @@ async def test_a_publisher_that_nobody_killed_ends_with_its_kernel(session: lab.
     till = await lab.start_publisher(hub, "order 7")
     assert till._process.stdin is not None
     till._process.stdin.close()  # as the end of the kernel's process would
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while doubtful():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)
