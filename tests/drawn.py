@@ -24,6 +24,11 @@ def drawn(number: int) -> bool:
     return ALL or number % 2 == SEED % 2
 
 
+def half(rows: Sequence[T]) -> list[T]:
+    """The rows of this run."""
+    return [row for number, row in enumerate(rows) if drawn(number)]
+
+
 def third(rows: Sequence[T], way: int) -> list[T]:
     """The rows that are run that way; the three ways have them all."""
     return [row for number, row in enumerate(rows) if ALL or (number + SEED) % 3 == way]

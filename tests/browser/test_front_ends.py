@@ -35,6 +35,7 @@ from tests.browser.jupyter import (
 )
 from tests.browser.test_notebooks import shows_its_views
 from tests.browser.views import View
+from tests.drawn import half
 from tests.notebooks import running
 
 pytestmark = [
@@ -90,7 +91,7 @@ WITHOUT_US_TOO = "Cannot read properties of undefined (reading 'schema')"
 """What Notebook 7.6 throws as it loads its settings, with any notebook, on a fresh installation."""
 
 
-@pytest.mark.parametrize("name", [PUBLISH, TRUNCATE])
+@pytest.mark.parametrize("name", half([PUBLISH, TRUNCATE]))
 def test_notebook_7_runs_all_of_a_notebook_and_shows_its_views(
     name: str, notebook_7: Jupyter, browser: Browser, artefacts: Path
 ) -> None:
@@ -282,7 +283,7 @@ def is_clean(tab: Tab) -> None:
     assert (foreign, tab.bidi.errors) == ([], [])
 
 
-@pytest.mark.parametrize("name", [PUBLISH, TRUNCATE])
+@pytest.mark.parametrize("name", half([TRUNCATE, PUBLISH]))
 def test_firefox_runs_all_of_a_notebook_and_the_playground_plays(
     name: str, lab: Jupyter, tab: Tab, artefacts: Path
 ) -> None:
