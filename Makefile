@@ -59,7 +59,7 @@ test: .venv/.ready
 	exit $$failed
 
 # By a draw, every other one of rows that differ by a value is tried, each notebook in one of three
-# ways, and the oldest or the newest Python whole; all, and in half as much time again: make test-all ALL=1.
+# ways, and the oldest or the newest Python whole; everything, in well over an hour: make test-all ALL=1.
 ALL ?=
 test-all: export STREAMLIB_ALL := $(ALL)
 # Beside the browser, which waits a lot, the simulated worlds take what is left, with least priority.

@@ -97,7 +97,9 @@ class Worker:
         )
 
     async def kill(self) -> None:
-        """SIGKILL it, as a crash would; returns when its server has heard. Idempotent.
+        """SIGKILL it, as a crash would; returns when its server has heard, or after two seconds.
+
+        Idempotent.
 
         A server that has not may hand the next task to the dead worker, and waits ten seconds for
         what became of it: a lesson that publishes in the next line would stand still.
@@ -269,7 +271,7 @@ async def _until_polling(process: Process) -> None:
 
 def _lines(process: Process) -> set[tuple[int, int]]:
     """Its connections to the server: here and there, as ports."""
-    there = process.facts["address"].rpartition(":")[2]
+    there = process.facts.get("address", "").rpartition(":")[2]
     with suppress(psutil.Error):
         ours = psutil.Process(process.pid).net_connections("tcp") if process.alive else []
         return {(near, far) for near, far in _ends(ours) if str(far) == there}
