@@ -162,7 +162,7 @@ async def test_what_hung_while_a_network_lost_all_answers_holds_up_nobody_when_i
             await silent
             back = time.monotonic()
             assert [item.data for item in await waiting] == [1]
-            assert time.monotonic() - back < 3
+            assert time.monotonic() - back < 5
 
 
 async def test_a_publisher_killed_before_it_was_told_leaves_its_batch_whole_or_not_at_all(

@@ -39,7 +39,7 @@ PLAYS: dict[str, Play] = {
     "well": whole("well"),
     "marked": [OK, b"\xef", 0.05, b"\xbb\xbf" + chunk("All "), chunk("is.", end="stop")],
     "quoted": [OK, lambda key: chunk("No " + key[:9]), lambda key: chunk(key[9:], end="stop")],
-    "dribble": [OK, *[step for _ in range(40) for step in (b":\n\n", 0.05)]],
+    "dribble": [OK, *[step for _ in range(200) for step in (b":\n\n", 0.05)]],
 }
 
 
@@ -117,7 +117,7 @@ async def test_pings_do_not_make_it_wait_for_longer() -> None:
     began = time.monotonic()
     _, error = await told("dribble")
     assert isinstance(error, ApplicationError)
-    assert (error.type, 0.4 < time.monotonic() - began < 1.9) == ("LLMStalled", True)
+    assert (error.type, 0.4 < time.monotonic() - began < 5) == ("LLMStalled", True)
 
 
 async def test_a_text_is_not_read_beyond_its_limit() -> None:

@@ -186,7 +186,7 @@ async def test_an_address_that_never_answers_is_given_up(
         began = time.monotonic()
         with pytest.raises(ServerUnavailableError, match="no answer"):
             await connect()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8
 
 
 async def test_without_a_server_the_message_says_how_to_start_one(own_home: Path, run: Run) -> None:

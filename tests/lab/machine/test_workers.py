@@ -30,7 +30,7 @@ async def test_a_worker_polls_when_start_returns_and_is_kept() -> None:
     assert found.pid == worker.pid
     began = time.monotonic()
     await worker.stop()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5, "it was killed: after five seconds that did nothing"
     assert not worker.alive
     assert "Traceback" not in worker.log_tail()
     assert await workers.status() is None

@@ -66,7 +66,7 @@ async def test_truncating_with_a_dead_worker_is_said_to_wait_and_then_what_came_
     await session.worker.kill()
     try:
         answer = asyncio.ensure_future(page.ask("truncate", up_to=4))
-        await until(lambda: page.words, 10)
+        await until(lambda: page.words)
         assert "waits for a worker" in page.words[0]
         assert not answer.done()
     finally:
@@ -75,7 +75,7 @@ async def test_truncating_with_a_dead_worker_is_said_to_wait_and_then_what_came_
     assert (await answer)["ok"] is True
     done = asyncio.get_running_loop().time()
     await moved
-    assert asyncio.get_running_loop().time() - done < 3
+    assert asyncio.get_running_loop().time() - done < 6
 
 
 async def test_what_a_run_has_used_is_counted_though_nobody_answers(
