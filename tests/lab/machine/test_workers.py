@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import sys
 import time
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from streamlib import lab
 from streamlib.lab.errors import ServerUnavailableError, WorkerDiedError
-from streamlib.lab.machine import server, workers
+from streamlib.lab.machine import processes, server, workers
 from streamlib.lab.status import worker_parts
 from streamlib.scenarios.connect import connect
 
@@ -80,6 +82,44 @@ async def test_a_server_that_hears_nothing_does_not_hold_up_a_kill(
     assert not worker.alive
     await worker.kill()
     await own.resume()
+
+
+CALLS = """
+import socket, sys, time
+lines = [socket.create_connection(("127.0.0.1", int(port))) for port in sys.argv[1:]]
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("waits_for", ["its server", "somebody else"])
+async def test_a_kill_waits_for_the_connections_to_the_server_alone(
+    monkeypatch: pytest.MonkeyPatch, waits_for: str
+) -> None:
+    monkeypatch.setattr(workers, "HEARD", 3600)
+    with contextlib.ExitStack() as stack:
+        ours, other = (
+            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)
+        )
+        ports = [str(each.getsockname()[1]) for each in (ours, other)]
+        process = processes.spawn(
+            "worker",
+            [sys.executable, "-c", CALLS, *ports],
+            facts={"address": f"127.0.0.1:{ports[0]}"},
+        )
+        ends = {}
+        for name, each in (("its server", ours), ("somebody else", other)):
+            ends[name], _ = await asyncio.to_thread(each.accept)
+            stack.enter_context(ends[name])
+        killed = asyncio.create_task(workers.Worker(process).kill())
+        # Nobody closes this end until the kill is over, or has shown that it waits.
+        for name, end in ends.items():
+            if name != waits_for:
+                end.close()
+        if waits_for == "its server":
+            assert await asyncio.wait([killed], timeout=0.5) == (set(), {killed})
+            ends[waits_for].close()
+        await asyncio.wait_for(killed, 30)
+        assert not process.alive
 
 
 async def test_a_paused_worker_does_not_poll_until_it_goes_on() -> None:

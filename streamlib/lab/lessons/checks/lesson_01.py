@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from streamlib import StreamError, WorkflowStreamItem
+from streamlib import InvalidOffsetError, StreamError, WorkflowStreamItem
 from streamlib.errors import shown
 from streamlib.lab.lessons.checks import looking, parsons
 from streamlib.lab.lessons.checks.judging import (
@@ -26,7 +26,13 @@ async def _resume_after(case: Case) -> str:
     start = int(returned(result, int, "an offset, a whole number from 0 on"))
     if start < 0:
         raise Hint(f"It returned {start}. An offset is a whole number from 0 on.")
-    items = await read(case.stream.subscribe(from_offset=start), case)
+    try:
+        subscription = case.stream.subscribe(from_offset=start)
+    except InvalidOffsetError:  # no stream gets that long
+        raise Hint(
+            f"It returned {start}, more than any offset: offset {at + 1} was skipped."
+        ) from None
+    items = await read(subscription, case)
     came = f"offset {items[0].offset}" if items else "nothing"
     after = f"After the item at offset {at}, from_offset={start} brought {came}"
     if start == at:
