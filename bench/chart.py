@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-WIDTH, LEFT, RIGHT = 760, 200, 70
+WIDTH, LEFT, RIGHT = 776, 216, 70
 BAR, GAP, HEAD = 13, 10, 34
 COLOURS = {"ours": "#2a6fdb", "peer": "#b8bec8"}
 
